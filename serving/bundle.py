@@ -1,0 +1,374 @@
+"""The bundle: the only thing that crosses from training to serving.
+
+A bundle is one folder, ``<root>/<profile>/<version>/``::
+
+    manifest.json     what the bundle is, and the SHA-256 of every other file
+    classifier.onnx   images -> probabilities, llr
+    encoder.onnx      images, noise -> latent, mean, log_variance
+    decoder.onnx      latent -> pixels
+    golden.npz        inputs, and the outputs that the training framework computed for them
+    report/           pictures for people; never read by the server, not part of the contract
+
+and ``<root>/<profile>/CURRENT`` names the version to serve, in one line. The version is derived
+from the content, so equal versions hold equal bytes and no byte can change unnoticed.
+
+The reader owns the format: ``training.export`` imports this module to write. Nothing here knows
+of onnxruntime, and nothing is executed or unpickled. Every file is read once, checked against
+its hash and handed on as bytes, so that what was verified is what is used.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from serving.errors import BundleError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+CURRENT = "CURRENT"
+REPORT = "report"
+CLASSIFIER = "classifier.onnx"
+ENCODER = "encoder.onnx"
+DECODER = "decoder.onnx"
+GOLDEN = "golden.npz"
+FILES = (CLASSIFIER, ENCODER, DECODER, GOLDEN)
+LABELS = ("own", "other_writer", "other")
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+VERSION_NAME = re.compile(r"[0-9a-f]{12}")
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the manifest's parts: immutable, every key required, unknown keys refused."""
+
+
+class FileEntry(Contract, frozen=True):
+    """Size and SHA-256 (lower-case hex) of one file of the bundle."""
+
+    bytes: int
+    sha256: str
+
+
+class Tensor(Contract, frozen=True):
+    """One input or output of a graph; ``-1`` in the shape is the batch."""
+
+    name: str
+    dtype: Literal["uint8", "float32"]
+    shape: tuple[int, ...]
+    meaning: str
+
+
+class Graph(Contract, frozen=True):
+    """What goes into and comes out of one ONNX file, in order."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Decision(Contract, frozen=True):
+    """How probabilities become a label: the largest one, for these class priors."""
+
+    rule: Literal["argmax"]
+    priors: tuple[float, float, float]
+
+
+class Enrolment(Contract, frozen=True):
+    """How the profile was made."""
+
+    images: int
+    recipe: str
+    seed: int
+    config_sha256: str
+
+
+class Producer(Contract, frozen=True):
+    """Versions of what wrote the bundle."""
+
+    onehand: str
+    torch: str
+    onnx: str
+    onnxruntime: str
+    numpy: str
+    opset: int
+    ir_version: int
+
+
+class Parity(Contract, frozen=True):
+    """Largest absolute difference between torch and onnxruntime, seen at export."""
+
+    tolerance: float
+    batches: tuple[int, ...]
+    classifier: float
+    encoder: float
+    decoder: float
+    label_flips: int
+
+
+class Metric(Contract, frozen=True):
+    """A figure measured when the profile was made, over ``n`` pictures."""
+
+    value: float
+    n: int
+    meaning: str
+
+
+class Manifest(Contract, frozen=True):
+    """Everything the server must know of a bundle before it trusts it."""
+
+    schema_version: int
+    profile: str
+    version: str
+    digit: int
+    labels: tuple[str, str, str]
+    latent_size: int
+    graphs: dict[str, Graph]
+    decision: Decision
+    enrolment: Enrolment
+    producer: Producer
+    parity: Parity
+    metrics: dict[str, Metric]
+    golden_tolerance: float
+    files: dict[str, FileEntry]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        manifest: the parsed manifest.
+        digest: SHA-256 of the manifest's bytes, lower-case hex.
+        contents: verified bytes by file name, one entry for each of ``FILES``.
+        created: seconds since 1970 at which the manifest was written to this disk.
+    """
+
+    manifest: Manifest
+    digest: str
+    contents: Mapping[str, bytes]
+    created: float
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest as readable JSON; equal manifests give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2)
+
+
+def derive_version(manifest: Manifest) -> str:
+    """Return the version that belongs to this content: 12 hex digits over all but the version."""
+    unversioned = msgspec.structs.replace(manifest, version="")
+    return hashlib.sha256(encode_manifest(unversioned)).hexdigest()[:12]
+
+
+def describe_files(contents: Mapping[str, bytes]) -> dict[str, FileEntry]:
+    """Return size and hash of each file."""
+    return {
+        name: FileEntry(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, data in sorted(contents.items())
+    }
+
+
+def save(manifest: Manifest, contents: Mapping[str, bytes], root: Path) -> Path:
+    """Write a bundle under ``root`` and point ``CURRENT`` at it; all or nothing.
+
+    The folder is filled under a hidden temporary name and renamed into place, so no reader ever
+    sees half of it. A bundle of this version that is already there is verified and kept.
+
+    Args:
+        manifest: complete but for ``version`` and ``files``, which are set here.
+        contents: bytes by file name, one entry for each of ``FILES``.
+        root: folder of all profiles; made if missing.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        BundleError: a name is not allowed, a file is missing or unknown, or what is on disk
+            under this very version is not what it claims to be.
+    """
+    if set(contents) != set(FILES):
+        raise BundleError(f"contents: expected {sorted(FILES)}, found {sorted(contents)}")
+    check_profile_name(manifest.profile)
+    manifest = msgspec.structs.replace(manifest, files=describe_files(contents))
+    manifest = msgspec.structs.replace(manifest, version=derive_version(manifest))
+    home = root / manifest.profile
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / manifest.version
+    if target.exists():
+        load(target)
+    else:
+        _write_folder(target, {**contents, MANIFEST: encode_manifest(manifest)})
+    _replace_file(home / CURRENT, f"{manifest.version}\n".encode())
+    return target
+
+
+def load(folder: Path) -> Bundle:
+    """Read and verify one bundle.
+
+    Raises:
+        BundleError: names the file and key, what was expected and what was found. Refused are:
+            a missing, additional, oversized or changed file, a link or anything else that is not
+            a plain file, a manifest with a missing or unknown key or of an unknown schema
+            version, and a folder that is not named after the manifest's profile and version.
+    """
+    _check_listing(folder)
+    raw = _read_plain(folder / MANIFEST)
+    manifest = parse_manifest(raw, folder.name)
+    _check_identity(manifest, folder)
+    contents = {name: _read_verified(folder / name, manifest.files[name]) for name in FILES}
+    return Bundle(
+        manifest=manifest,
+        digest=hashlib.sha256(raw).hexdigest(),
+        contents=contents,
+        created=(folder / MANIFEST).stat().st_mtime,
+    )
+
+
+def discover(root: Path) -> dict[str, Path]:
+    """Return the folder to serve for each profile under ``root``, by profile name.
+
+    Raises:
+        BundleError: ``root`` is not a folder, or a profile has no usable ``CURRENT``.
+    """
+    if not root.is_dir():
+        raise BundleError(f"models: expected a folder of profiles, found none at {root.name!r}")
+    homes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return {home.name: current(home) for home in homes}
+
+
+def current(home: Path) -> Path:
+    """Return the folder of the version that ``home/CURRENT`` names.
+
+    Raises:
+        BundleError: the file is missing or does not hold a version, or the version is not there.
+    """
+    check_profile_name(home.name)
+    version = _read_plain(home / CURRENT, limit=64).decode("ascii", "replace").strip()
+    if not VERSION_NAME.fullmatch(version):
+        raise BundleError(f"{home.name}/{CURRENT}: expected 12 hex digits, found {version!r}")
+    if not (home / version).is_dir():
+        raise BundleError(f"{home.name}/{CURRENT}: names version {version}, which is not there")
+    return home / version
+
+
+def check_profile_name(name: str) -> None:
+    """Raise BundleError unless ``name`` is safe as a folder, a label and an identifier."""
+    if not PROFILE_NAME.fullmatch(name):
+        raise BundleError(
+            f"profile: expected 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or "
+            f"digit; found {name!r}"
+        )
+
+
+def parse_manifest(raw: bytes, where: str) -> Manifest:
+    """Parse manifest bytes strictly; ``where`` names the bundle in errors."""
+    try:
+        header = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BundleError(f"{where}/{MANIFEST}: not valid JSON: {error}") from error
+    found = header.get("schema_version") if isinstance(header, dict) else None
+    if found != SCHEMA_VERSION:
+        raise BundleError(
+            f"{where}/{MANIFEST}: schema_version: expected {SCHEMA_VERSION}, found {found!r}; "
+            "enrol again with the training package that belongs to this server"
+        )
+    try:
+        return msgspec.json.decode(raw, type=Manifest)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"{where}/{MANIFEST}: {error}") from error
+
+
+def _check_listing(folder: Path) -> None:
+    if not folder.is_dir() or folder.is_symlink():
+        raise BundleError(f"{folder.name}: expected the folder of a bundle, found none")
+    expected = {MANIFEST, *FILES}
+    found = {entry.name for entry in os.scandir(folder)} - {REPORT}
+    for name in sorted(expected - found):
+        raise BundleError(f"{folder.name}/{name}: expected a file, found none")
+    for name in sorted(found - expected):
+        raise BundleError(
+            f"{folder.name}/{name}: not part of a bundle; expected only {sorted(expected)}"
+        )
+
+
+def _check_identity(manifest: Manifest, folder: Path) -> None:
+    where = f"{folder.name}/{MANIFEST}"
+    checks = (
+        ("version", derive_version(manifest), manifest.version),
+        ("version", folder.name, manifest.version),
+        ("profile", folder.resolve().parent.name, manifest.profile),
+        ("labels", LABELS, manifest.labels),
+        ("files", sorted(FILES), sorted(manifest.files)),
+        ("graphs", sorted((CLASSIFIER, ENCODER, DECODER)), sorted(manifest.graphs)),
+    )
+    for key, expected, found in checks:
+        if expected != found:
+            raise BundleError(f"{where}: {key}: expected {expected!r}, found {found!r}")
+    if not 0 <= manifest.digit <= 9:
+        raise BundleError(f"{where}: digit: expected 0 to 9, found {manifest.digit}")
+
+
+def _read_verified(path: Path, entry: FileEntry) -> bytes:
+    data = _read_plain(path)
+    where = f"{path.parent.name}/{path.name}"
+    if len(data) != entry.bytes:
+        raise BundleError(f"{where}: expected {entry.bytes} bytes, found {len(data)}")
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != entry.sha256:
+        raise BundleError(f"{where}: SHA-256: expected {entry.sha256}, found {sha256}")
+    return data
+
+
+def _read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+    """Read a file that must be a plain one; O_NOFOLLOW closes the gap between check and read."""
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        kind = "a link" if path.is_symlink() else error.strerror
+        raise BundleError(f"{where}: expected a plain file, found: {kind}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleError(f"{where}: expected a plain file, found something else")
+        if status.st_size > limit:
+            raise BundleError(f"{where}: expected at most {limit} bytes, found {status.st_size}")
+        return file.read(limit)
+
+
+def _write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
+    staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    try:
+        for name, data in contents.items():
+            _write_synced(staging / name, data)
+        staging.chmod(0o755)
+        staging.rename(target)
+    except BaseException:  # Ctrl-C included: leave nothing behind
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".partial-{path.name}-{os.getpid()}")
+    try:
+        _write_synced(partial, data)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
