@@ -1,0 +1,12 @@
+"""Pictures in and out: bytes to grey pixels, grey pixels to MNIST form, pixels to PNG.
+
+Training and serving both go through this package, so a model is asked about exactly the kind of
+image that it was trained on. numpy and Pillow only.
+"""
+
+from serving.errors import BadImage
+from serving.images.decode import ImageLimits, decode
+from serving.images.mnist_form import to_mnist_form
+from serving.images.png import encode_png
+
+__all__ = ["BadImage", "ImageLimits", "decode", "encode_png", "to_mnist_form"]

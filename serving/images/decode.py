@@ -1,0 +1,128 @@
+"""Bytes to grey pixels, for bytes that may be hostile.
+
+What is cheap to know comes first: the length of the file, then the size that its header claims,
+and only then is a pixel decoded. Formats are an allow-list, so that a rarely used decoder of the
+imaging library cannot be reached from outside.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from serving.errors import BadImage
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+_READABLE = "PNG, JPEG, WebP, BMP or TIFF"
+
+# JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the cost. A character
+# needs some 20 pixels of height, so a side of 2,000 leaves it room to be small on a large page.
+_JPEG_SIDE = 2000
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is accepted as a picture.
+
+    Attributes:
+        max_encoded_bytes: length of the file.
+        max_pixels: width times height.
+        min_side: pixels of the shorter side.
+    """
+
+    max_encoded_bytes: int = 16 * 1024 * 1024
+    max_pixels: int = 20 * 1024 * 1024
+    min_side: int = 28
+
+
+def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
+    """Return the grey pixels, shape (h, w), of a picture file, upright by its EXIF rotation.
+
+    Large JPEGs come back at a half, a quarter or an eighth of their size. Transparent pictures
+    are laid on the paper, white or black, from which their ink stands out.
+
+    Raises:
+        BadImage: the file is empty, too long, of another format, damaged, animated, or its
+            sides are outside the limits.
+    """
+    if not data:
+        raise BadImage("expected a picture file, found 0 bytes")
+    if len(data) > limits.max_encoded_bytes:
+        raise BadImage(
+            f"expected at most {limits.max_encoded_bytes} bytes, found {len(data)}; "
+            "send a smaller picture"
+        )
+    picture = _open(data)
+    check_size(picture.height, picture.width, limits)
+    if picture.format != "MPO" and _frames(picture) != 1:
+        raise BadImage("expected a picture of one frame, found an animation or several pages")
+    return _load(picture)
+
+
+def check_size(height: int, width: int, limits: ImageLimits) -> None:
+    """Raise BadImage unless the sides are within the limits."""
+    if min(height, width) < limits.min_side:
+        raise BadImage(
+            f"expected sides of at least {limits.min_side} pixels, found {width} x {height}"
+        )
+    if height * width > limits.max_pixels:
+        raise BadImage(
+            f"expected at most {limits.max_pixels} pixels, found {width} x {height} = "
+            f"{width * height}; send a smaller picture"
+        )
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadImage("the header claims more pixels than are accepted") from error
+    except UnidentifiedImageError as error:
+        raise BadImage(
+            f"expected a {_READABLE} file, found one that starts with {data[:8]!r}"
+        ) from error
+    except Exception as error:  # a decoder may raise anything on hostile bytes
+        raise BadImage(f"the header of the {_READABLE} file is damaged") from error
+
+
+def _frames(picture: Image.Image) -> int:
+    try:
+        return int(getattr(picture, "n_frames", 1))  # walks through the file, may meet damage
+    except Exception as error:  # a decoder may raise anything on hostile bytes
+        raise BadImage(f"the {picture.format} file is damaged or cut short") from error
+
+
+def _load(picture: Image.Image) -> NDArray[np.uint8]:
+    kind = picture.format
+    try:
+        picture.draft("L", (_JPEG_SIDE, _JPEG_SIDE))  # JPEG only; other formats ignore it
+        picture.load()
+        return _to_grey(ImageOps.exif_transpose(picture))
+    except Exception as error:  # a decoder may raise anything on hostile bytes
+        raise BadImage(f"the {kind} file is damaged or cut short") from error
+
+
+def _to_grey(picture: Image.Image) -> NDArray[np.uint8]:
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _stretch(np.asarray(picture, dtype=np.float64))
+    if picture.has_transparency_data:
+        return _lay_on_paper(picture.convert("RGBA"))
+    return np.asarray(picture.convert("L"), dtype=np.uint8)
+
+
+def _stretch(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Map values of more than 8 bits linearly so that the largest range used fills 0 to 255."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        raise ValueError("pixels are not finite")
+    return np.rint((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
+
+
+def _lay_on_paper(picture: Image.Image) -> NDArray[np.uint8]:
+    grey = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float64)
+    alpha = np.asarray(picture.getchannel("A"), dtype=np.float64) / 255
+    ink = float((grey * alpha).sum() / max(alpha.sum(), 1e-12))
+    paper = 255.0 if ink < 128 else 0.0
+    return np.rint(grey * alpha + paper * (1 - alpha)).astype(np.uint8)

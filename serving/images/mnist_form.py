@@ -1,0 +1,191 @@
+"""Any picture of one handwritten character, brought to the form of the MNIST images.
+
+The steps follow what NIST and LeCun did to the forms that MNIST was cut from (Yadav and Bottou,
+"Cold Case: The Lost MNIST Digits", NeurIPS 2019): ink found at full resolution, its box fitted
+into 20 x 20 with its aspect ratio kept, and pasted by whole pixels so that the centre of mass
+comes to the middle of 28 x 28. Before that, what a camera adds is taken away: which of ink and
+paper is the darker, and light that falls unevenly.
+
+The character itself is never straightened: slant is a trait of the writer.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from serving.errors import BadImage
+from serving.images.morphology import dilate, erode
+from serving.images.strokes import select_character
+
+Floats = NDArray[np.float32]
+
+SIDE = 28
+BOX = 20
+
+# Larger pictures are first reduced by area, which also averages away the noise of the sensor.
+_WORKING_SIDE = 768
+# The paper's brightness is followed at this size: coarse enough that no stroke survives.
+_PAPER_SIDE = 96
+# Ink must be darker than the paper by this share of the paper's brightness ...
+_MIN_CONTRAST = 0.1
+# ... and by this many standard deviations of the paper's noise.
+_MIN_CONTRAST_SIGMA = 5.0
+# A row or column is part of the ink's box if one of its pixels has this share of full ink. Lower
+# keeps the faint rim of images that were in MNIST form before, higher follows the middle of a
+# blurred edge; 0.3 is where both come back with the least change.
+_RIM = 0.3
+
+
+def to_mnist_form(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the character in ``grey`` as a 28 x 28 image of white ink on black.
+
+    Args:
+        grey: shape (h, w), each side at least 28; dark ink on light paper or the reverse.
+
+    Raises:
+        BadImage: there is no ink, or more than one character.
+    """
+    darkness = _flatten_paper(_dark_ink(_reduce(grey)))
+    ink, threshold = _separate(darkness)
+    character = select_character(ink)
+    strokes = _level(darkness, character, threshold)
+    return _centre(_fit(strokes))
+
+
+def centre_in_form(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring an already clean image of white ink on black to the same box and centre.
+
+    For images made by the package itself (augmented, sampled), which have no paper to flatten.
+
+    Args:
+        image: shape (h, w).
+
+    Raises:
+        BadImage: there is no ink.
+    """
+    if not image.any():
+        raise BadImage("expected ink, found a blank image")
+    return _centre(_fit((image / 255).astype(np.float32)))
+
+
+def _reduce(grey: NDArray[np.uint8]) -> Floats:
+    factor = -(-max(grey.shape) // _WORKING_SIDE)
+    picture = Image.fromarray(grey).reduce(factor) if factor > 1 else Image.fromarray(grey)
+    return np.asarray(picture, dtype=np.float32)
+
+
+def _dark_ink(image: Floats) -> Floats:
+    """Return the image, negated if its ink is the lighter of the two.
+
+    The edge of a picture is nearly all paper. A plane fitted to it stands for the light, and ink
+    is on the side to which the extremes lie further away.
+    """
+    rows, columns = np.mgrid[-1 : 1 : image.shape[0] * 1j, -1 : 1 : image.shape[1] * 1j]
+    edge = np.ones(image.shape, dtype=np.bool_)
+    margin = max(1, min(image.shape) // 20)
+    edge[margin:-margin, margin:-margin] = False
+    basis = np.stack([np.ones_like(rows), rows, columns], axis=-1)
+    design, values = basis[edge], image[edge].astype(np.float64)
+    plane = np.linalg.solve(design.T @ design, design.T @ values)  # 3 x 3: cheap at any size
+    residual = image - basis @ plane
+    dark, light = np.percentile(residual, [1, 99])
+    return 255 - image if light > -dark else image
+
+
+def _flatten_paper(image: Floats) -> Floats:
+    """Return how much darker than the paper around it each pixel is: 0 = paper, 1 = black.
+
+    The paper under the ink is found by a grey closing, wider than any stroke: light falls on ink
+    and paper alike, so the ratio of the two does not depend on it.
+    """
+    height, width = image.shape
+    scale = min(1.0, _PAPER_SIDE / max(height, width))
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = Image.fromarray(image).resize(small, Image.Resampling.BOX).convert("L")
+    radius = max(3, min(small) // 3) // 2
+    closed = Image.fromarray(erode(dilate(np.asarray(picture), radius), radius))
+    blurred = closed.filter(ImageFilter.BoxBlur(radius // 2))
+    paper = blurred.convert("F").resize((width, height), Image.Resampling.BILINEAR)
+    darkness = np.clip(1 - image / np.maximum(np.asarray(paper), 1), 0, 1)
+    return np.asarray(darkness, dtype=np.float32)
+
+
+def _separate(darkness: Floats) -> tuple[NDArray[np.bool_], float]:
+    """Split ink from paper by Otsu's threshold (IEEE Trans. SMC 9, 1979)."""
+    counts, edges = np.histogram(darkness, bins=256, range=(0, 1))
+    middles = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = darkness.size - below
+    mean_below = np.cumsum(counts * middles) / np.maximum(below, 1)
+    mean_above = ((counts * middles).sum() - np.cumsum(counts * middles)) / np.maximum(above, 1)
+    spread = below * above * (mean_above - mean_below) ** 2
+    best = int(np.argmax(spread))
+    threshold = float(edges[best + 1])
+    paper = darkness[darkness <= threshold]
+    if not paper.size:
+        raise BadImage("expected ink on paper, found a picture of one shade; is the page blank?")
+    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
+    contrast = float(mean_above[best] - mean_below[best])
+    if contrast < max(_MIN_CONTRAST, _MIN_CONTRAST_SIGMA * noise):
+        raise BadImage(
+            f"expected ink on paper, found a contrast of {contrast:.1%}, which is none; "
+            "is the page blank?"
+        )
+    return darkness > threshold, threshold
+
+
+def _level(darkness: Floats, character: NDArray[np.bool_], threshold: float) -> Floats:
+    """Return the character's ink from 0 to 1: noise of the paper to 0, the pen's full ink to 1.
+
+    The grey of the edges is kept, for it says where within a pixel the edge lies; everything
+    further from the character than one and a half pixels of MNIST form is paper.
+    """
+    paper = darkness[darkness <= threshold]
+    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
+    low = float(np.median(paper)) + 3 * noise
+    high = float(np.percentile(darkness[character], 90))
+    ink = np.clip((darkness - low) / max(high - low, 1e-6), 0, 1)
+    rows, columns = np.nonzero(character)
+    side = max(int(np.ptp(rows)), int(np.ptp(columns))) + 1
+    reach = dilate(character, int(np.ceil(1.5 * side / BOX)))
+    return np.where(reach, ink, 0).astype(np.float32)
+
+
+def _fit(ink: Floats) -> Floats:
+    """Return the ink's box scaled by area so that its longer side is 20 pixels; shape (h, w).
+
+    The box starts at the first row and column with ink; at the other end it is rounded up to
+    whole pixels of the result, so that the aspect ratio stays exactly what it was.
+    """
+    covered = ink > _RIM * ink.max()
+    rows = np.flatnonzero(covered.any(axis=1))
+    columns = np.flatnonzero(covered.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    height, width = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
+    pitch = max(height, width) / BOX
+    size = (_whole(width / pitch), _whole(height / pitch))
+    rest = int(np.ceil(pitch))
+    room = np.pad(ink[top:, left:], ((0, rest), (0, rest)))
+    filter_ = Image.Resampling.BOX if pitch >= 1 else Image.Resampling.BICUBIC
+    box = (0.0, 0.0, size[0] * pitch, size[1] * pitch)
+    fitted = np.asarray(Image.fromarray(room).resize(size, filter_, box=box), dtype=np.float32)
+    return np.clip(fitted, 0, 1)
+
+
+def _whole(length: float) -> int:
+    return max(1, min(BOX, int(np.ceil(length - 1e-6))))
+
+
+def _centre(ink: Floats) -> NDArray[np.uint8]:
+    image = np.rint(ink * 255).astype(np.uint8)
+    form = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    top = _offset(image.sum(axis=1, dtype=np.int64))
+    left = _offset(image.sum(axis=0, dtype=np.int64))
+    form[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return form
+
+
+def _offset(profile: NDArray[np.int64]) -> int:
+    """Return where to paste so that the centre of mass of ``profile`` is nearest the middle."""
+    middle = float((profile * (np.arange(len(profile)) + 0.5)).sum() / profile.sum())
+    return int(np.clip(int(SIDE / 2 + 1 - middle), 0, SIDE - len(profile)))
