@@ -1,0 +1,53 @@
+"""The typed client: arrays and picture files in, dataclasses out, exceptions that name the field.
+
+>>> from serving.client import Client
+>>> with Client("127.0.0.1:50051") as client:          # doctest: +SKIP
+...     answer = client.classify([Path("two.png").read_bytes()])
+...     print(answer.results[0].label, answer.results[0].llr)
+
+``python -m serving.client`` is the same on the command line.
+"""
+
+from serving.client.answers import (
+    Classification,
+    Label,
+    Limits,
+    Profile,
+    Variants,
+    Verdict,
+)
+from serving.client.cli import main
+from serving.client.connection import Around, Between, Client, Picture, Prior
+from serving.client.failures import (
+    CallFailed,
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    ServerFault,
+    Unavailable,
+    UnknownProfile,
+    Violation,
+)
+
+__all__ = [
+    "Around",
+    "Between",
+    "CallFailed",
+    "Classification",
+    "Client",
+    "DeadlineExceeded",
+    "InvalidRequest",
+    "Label",
+    "Limits",
+    "Overloaded",
+    "Picture",
+    "Prior",
+    "Profile",
+    "ServerFault",
+    "Unavailable",
+    "UnknownProfile",
+    "Variants",
+    "Verdict",
+    "Violation",
+    "main",
+]

@@ -1,0 +1,224 @@
+"""The client on the command line: tables for people, with ``--json`` one object a line."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from serving.client.answers import Verdict
+from serving.client.connection import Around, Between, Client, Prior
+from serving.client.failures import CallFailed, DeadlineExceeded, InvalidRequest, Unavailable
+from serving.client.sheet import contact_sheet
+from serving.images import encode_png
+
+__all__ = ["main"]
+
+_EPILOG = """\
+examples:
+  python -m serving.client profiles
+  python -m serving.client classify two.png three.jpg
+  python -m serving.client classify --json scans/*.png | jq .own
+  python -m serving.client variants --count 100 --seed 7 --out more
+  python -m serving.client variants --count 25 --mode around --image two.png --strength 0.5
+  python -m serving.client variants --count 9 --mode between --image two.png --image two-b.png
+
+exit code: 0 answered, 1 refused by the server, 2 wrong usage or unreadable file, 3 no answer
+(no server there, not ready, or not in time)
+"""
+
+
+class _Usage(Exception):
+    """The command line asks for something that cannot be."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        with Client(options.target, options.timeout) as client:
+            options.command(client, options)
+    except (_Usage, OSError) as error:
+        return _fail(str(error), 2)
+    except (Unavailable, DeadlineExceeded) as error:
+        return _fail(str(error), 3)
+    except CallFailed as error:
+        return _fail(_explain(error, getattr(options, "images", [])), 1)
+    return 0
+
+
+def _classify(client: Client, options: argparse.Namespace) -> None:
+    files = [path.read_bytes() for path in options.images]
+    answer = client.classify(files, options.profile)
+    rows = [(str(path), v) for path, v in zip(options.images, answer.results, strict=True)]
+    if len(rows) > 1:
+        rows.append(("all together", answer.fused))
+    if options.json:
+        for name, verdict in rows:
+            _print_json({"image": name, **_plain(verdict), "profile": answer.profile})
+        return
+    cells = [(name, v.label.value, *_figures(v)) for name, v in rows]
+    _print_table(("image", "label", "own", "other writer", "other", "llr"), cells)
+    print(f"profile {answer.profile}, version {answer.version}")
+
+
+def _variants(client: Client, options: argparse.Namespace) -> None:
+    answer = client.variants(options.count, _mode(options), options.seed, options.profile)
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"{place:04}.png" for place in range(len(answer.images))]
+    for path, image in zip(paths, answer.images, strict=True):
+        path.write_bytes(encode_png(image))
+    sheet = out / "sheet.png"
+    sheet.write_bytes(encode_png(contact_sheet(answer.images)))
+    if options.json:
+        for path, latent in zip(paths, answer.latents.tolist(), strict=True):
+            _print_json({"image": str(path), "seed": answer.seed, "latent": latent})
+        return
+    print(f"{len(paths)} pictures in {out}, all of them on {sheet}")
+    print(f"profile {answer.profile}, version {answer.version}, seed {answer.seed}")
+
+
+def _profiles(client: Client, options: argparse.Namespace) -> None:
+    profiles = client.profiles()
+    if options.json:
+        for profile in profiles:
+            _print_json(dataclasses.asdict(profile))
+        return
+    cells = [
+        (p.name, p.version, str(p.digit), p.recipe, str(p.enrolment_images), str(p.latent_size))
+        for p in profiles
+    ]
+    _print_table(("profile", "version", "digit", "recipe", "enrolled from", "latent size"), cells)
+
+
+def _mode(options: argparse.Namespace) -> Prior | Around | Between:
+    pictures = [path.read_bytes() for path in options.images]
+    needed = {"prior": 0, "around": 1, "between": 2}[options.mode]
+    if len(pictures) != needed:
+        raise _Usage(f"--mode {options.mode} takes {needed} --image, found {len(pictures)}")
+    if options.mode == "around":
+        return Around(pictures[0], options.strength)
+    if options.mode == "between":
+        return Between(*pictures)
+    return Prior(options.temperature)
+
+
+def _explain(error: CallFailed, paths: Sequence[Path]) -> str:
+    """Return the error with file names in the place of the fields that they were sent in."""
+    lines = [str(error)]
+    if isinstance(error, InvalidRequest) and error.violations:
+        lines = [f"{_named(v.field, paths)}: {v.problem}" for v in error.violations]
+    if error.request_id:
+        lines.append(f"(request id {error.request_id})")
+    return "\n".join(lines)
+
+
+def _named(field: str, paths: Sequence[Path]) -> str:
+    """Return the file that was sent in ``field``, or the field itself if none was."""
+    sent_in = {f"images[{place}].encoded": str(path) for place, path in enumerate(paths)}
+    modes = ("around.image.encoded", "between.first.encoded"), ("between.second.encoded",)
+    for fields, path in zip(modes, paths, strict=False):
+        sent_in |= dict.fromkeys(fields, str(path))
+    return sent_in.get(field, field)
+
+
+def _figures(verdict: Verdict) -> tuple[str, ...]:
+    shares = (verdict.own, verdict.other_writer, verdict.other)
+    return (*(f"{share:.4f}" for share in shares), f"{verdict.llr:+.3f}")
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    return dataclasses.asdict(verdict) | {"label": verdict.label.value}
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value))
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _fail(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--target", default="127.0.0.1:50051", metavar="HOST:PORT", help="(default: %(default)s)"
+    )
+    shared.add_argument("--profile", default="", help="empty = the default profile of the server")
+    shared.add_argument(
+        "--timeout", type=float, default=30.0, help="seconds for the call (default: %(default)s)"
+    )
+    shared.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.client",
+        description="Ask a onehand server whose hand a picture is in, or for more in that hand.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_classify(commands.add_parser("classify", parents=[shared], help="whose hand is it"))
+    _add_variants(commands.add_parser("variants", parents=[shared], help="write more like it"))
+    listing = commands.add_parser("profiles", parents=[shared], help="which hands are served")
+    listing.set_defaults(command=_profiles)
+    return parser
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="picture file")
+    parser.set_defaults(command=_classify)
+
+
+def _add_variants(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--count", type=_whole(-(2**31), 2**31 - 1), required=True, help="number of pictures"
+    )
+    parser.add_argument(
+        "--seed", type=_whole(0, 2**64 - 1), help="same seed, same pictures; absent = any"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("variants"), help="folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("prior", "around", "between"),
+        default="prior",
+        help="anywhere, around one --image, or between two (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--image",
+        dest="images",
+        type=Path,
+        action="append",
+        default=[],
+        help="picture file for --mode around and between",
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of --mode prior, 0 to 3 (default: 1)"
+    )
+    parser.add_argument(
+        "--strength", type=float, default=1.0, help="of --mode around, 0 to 5 (default: 1)"
+    )
+    parser.set_defaults(command=_variants)
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of numbers that fit the field of the message."""
+
+    def read(text: str) -> int:
+        if not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"expected {low} to {high}, found {text}")
+        return int(text)
+
+    return read

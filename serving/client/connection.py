@@ -1,0 +1,201 @@
+"""A connection to the service: one method for each RPC, a deadline on every call."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeAlias, TypeVar
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.client.answers import Classification, Limits, Profile, Variants, Verdict
+from serving.client.failures import CallFailed, Overloaded, failure
+from serving.pb import handwriting_pb2 as pb
+from serving.pb import handwriting_pb2_grpc as pb_grpc
+
+__all__ = ["Around", "Between", "Client", "Picture", "Prior"]
+
+Picture: TypeAlias = "bytes | NDArray[np.uint8]"
+"""The bytes of a picture file, or grey pixels of shape (h, w)."""
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+# gRPC itself retries what no server has seen or a stopping one has refused. Shedding is retried
+# in ``Client._call`` instead: the same code also means a message that is too large, and that
+# does not get smaller by waiting.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{"service": "onehand.v1.HandwritingService"}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
+}
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Pictures from the prior; the temperature is 0 to 3."""
+
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Around:
+    """Pictures around a given one; the strength is 0 to 5."""
+
+    image: Picture
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class Between:
+    """Pictures on the way from one given picture to another."""
+
+    first: Picture
+    second: Picture
+
+
+class Client:
+    """A client of one server; may be shared by threads, and closes with its ``with`` block.
+
+    Every method raises a ``CallFailed`` when there is no answer.
+    """
+
+    def __init__(self, target: str = "127.0.0.1:50051", timeout: float = 30.0) -> None:
+        """Connect lazily.
+
+        Args:
+            target: HOST:PORT, without TLS.
+            timeout: seconds that a call may take, retries included.
+        """
+        self._target = target
+        self._timeout = timeout
+        self._channel = grpc.insecure_channel(
+            target,
+            options=(
+                ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+            ),
+        )
+        self._stub: Any = pb_grpc.HandwritingServiceStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def classify(self, pictures: Sequence[Picture], profile: str = "") -> Classification:
+        """Return whose hand each picture is in; empty ``profile`` = the default one."""
+        request = pb.ClassifyRequest(profile=profile, images=map(_image, pictures))
+        answer = self._call(self._stub.Classify, request)
+        return Classification(
+            profile=answer.profile,
+            version=answer.version,
+            results=tuple(map(Verdict.from_message, answer.results)),
+            fused=Verdict.from_message(answer.fused),
+        )
+
+    def variants(
+        self,
+        count: int,
+        mode: Prior | Around | Between | None = None,
+        seed: int | None = None,
+        profile: str = "",
+    ) -> Variants:
+        """Return new pictures in the enrolled hand.
+
+        Args:
+            count: how many.
+            mode: where from; ``None`` = the prior at temperature 1.
+            seed: 0 to 2**64 - 1; ``None`` = the server draws one.
+            profile: empty = the default one.
+        """
+        request = pb.GenerateVariantsRequest(
+            profile=profile, count=count, seed=seed, format=pb.IMAGE_FORMAT_RAW, **_mode(mode)
+        )
+        answer = self._call(self._stub.GenerateVariants, request)
+        pixels = np.frombuffer(b"".join(answer.images), dtype=np.uint8)
+        return Variants(
+            images=pixels.reshape(-1, 28, 28),
+            latents=np.array([latent.values for latent in answer.latents], dtype=np.float32),
+            profile=answer.profile,
+            version=answer.version,
+            seed=answer.seed,
+        )
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """Return every profile that is loaded, sorted by name."""
+        answer = self._call(self._stub.ListProfiles, pb.ListProfilesRequest())
+        return tuple(map(Profile.from_message, answer.profiles))
+
+    def profile(self, name: str = "") -> tuple[Profile, Limits]:
+        """Return one profile, empty = the default one, and the limits of the server."""
+        answer = self._call(self._stub.GetProfile, pb.GetProfileRequest(profile=name))
+        return Profile.from_message(answer.profile), Limits.from_message(answer.limits)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> "Client":
+        """Return the client itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def _call(self, rpc: Callable[..., Response], request: Request) -> Response:
+        """Call, and call again when the server sheds load and says when to come back."""
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                return rpc(request, timeout=max(0.0, end - time.monotonic()))
+            except grpc.RpcError as error:
+                failed = failure(error, self._target)
+            wait = _wait(failed)
+            if wait is None or time.monotonic() + wait >= end:
+                raise failed
+            time.sleep(wait)
+
+
+def _wait(failed: CallFailed) -> float | None:
+    """Return seconds until a retry, spread so that shed clients do not come back as one."""
+    if not isinstance(failed, Overloaded) or failed.retry_after is None:
+        return None
+    return failed.retry_after * random.uniform(1, 2)  # noqa: S311 - no secret
+
+
+def _image(picture: Picture) -> pb.Image:
+    if isinstance(picture, bytes):
+        return pb.Image(encoded=picture)
+    height, width = picture.shape
+    return pb.Image(pixels=pb.Pixels(data=picture.tobytes(), height=height, width=width))
+
+
+def _mode(mode: Prior | Around | Between | None) -> dict[str, Any]:
+    match mode:
+        case None:
+            return {}
+        case Prior(temperature):
+            return {"prior": pb.FromPrior(temperature=temperature)}
+        case Around(image, strength):
+            return {"around": pb.AroundImage(image=_image(image), strength=strength)}
+        case Between(first, second):
+            return {"between": pb.BetweenImages(first=_image(first), second=_image(second))}

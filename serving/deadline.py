@@ -1,0 +1,44 @@
+"""The moment after which nobody waits for the answer any more."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serving.errors import DeadlineExpired
+
+__all__ = ["Deadline"]
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A point in time, checked before each piece of work rather than during one.
+
+    Attributes:
+        at: in seconds of ``clock``.
+        clock: monotonic seconds.
+    """
+
+    at: float
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def after(
+        cls,
+        remaining: float | None,
+        cap: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "Deadline":
+        """Return the caller's deadline, or the server's own if that comes first.
+
+        Args:
+            remaining: seconds that the caller still waits; ``None`` = for ever.
+            cap: seconds that the server grants to any request.
+            clock: monotonic seconds.
+        """
+        seconds = cap if remaining is None else min(remaining, cap)
+        return cls(at=clock() + seconds, clock=clock)
+
+    def check(self, stage: str) -> None:
+        """Raise DeadlineExpired if the moment has passed; ``stage`` names what was left undone."""
+        if self.clock() >= self.at:
+            raise DeadlineExpired(f"the deadline passed before the request came to: {stage}")

@@ -1,0 +1,121 @@
+"""Pictures of a request, from message to MNIST form.
+
+What can be known without decoding is checked first, for every picture; decoding then happens in
+threads. All that is wrong with a request is found in one go, so that a caller who sends a
+hundred pictures does not learn of the bad ones one at a time.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.deadline import Deadline
+from serving.errors import BadImage, InvalidRequest
+from serving.images import ImageLimits, decode, to_mnist_form
+from serving.metrics import Metrics
+from serving.pb import handwriting_pb2 as pb
+from serving.workers import Workers
+
+__all__ = ["PictureReader", "is_mnist_form"]
+
+Grey = NDArray[np.uint8]
+_FORM = (28, 28)
+
+
+class PictureReader:
+    """Turns the pictures of a request into one array."""
+
+    def __init__(self, limits: ImageLimits, workers: Workers, metrics: Metrics) -> None:
+        self._limits = limits
+        self._workers = workers
+        self._decode = metrics.stage["decode"]
+        self._normalise = metrics.stage["normalise"]
+
+    async def read(self, sources: Sequence[tuple[str, pb.Image]], deadline: Deadline) -> Grey:
+        """Return the pictures in MNIST form, shape (n, 28, 28), in their order.
+
+        Args:
+            sources: pairs of field path and picture; at least one.
+            deadline: checked before each picture is decoded.
+
+        Raises:
+            InvalidRequest: names every picture that cannot be used, by its field.
+            DeadlineExpired: the deadline passed before all were decoded.
+        """
+        outcomes = [self._at_once(field, image) for field, image in sources]
+        waiting = [place for place, outcome in enumerate(outcomes) if outcome is None]
+        jobs = (self._workers.run(deadline, self._in_thread, *sources[place]) for place in waiting)
+        for place, outcome in zip(waiting, await asyncio.gather(*jobs), strict=True):
+            outcomes[place] = outcome
+        violations = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
+        if violations:
+            raise InvalidRequest(violations)
+        return np.stack([outcome for outcome in outcomes if isinstance(outcome, np.ndarray)])
+
+    def _at_once(self, field: str, image: pb.Image) -> Grey | tuple[str, str] | None:
+        """Return the picture if it needs no work, what is wrong with it, or None = work."""
+        source = image.WhichOneof("source")
+        if source is None:
+            return field, "expected encoded or pixels, found neither"
+        if source == "encoded":
+            return self._check_encoded(f"{field}.encoded", image.encoded)
+        problem = self._check_pixels(f"{field}.pixels", image.pixels)
+        if problem:
+            return problem
+        grey = _grey(image.pixels)
+        return grey if is_mnist_form(grey) else None
+
+    def _check_encoded(self, field: str, data: bytes) -> tuple[str, str] | None:
+        if not data:
+            return field, "expected a picture file, found 0 bytes"
+        most = self._limits.max_encoded_bytes
+        if len(data) > most:
+            return field, f"expected at most {most} bytes, found {len(data)}"
+        return None
+
+    def _check_pixels(self, field: str, pixels: pb.Pixels) -> tuple[str, str] | None:
+        height, width = pixels.height, pixels.width
+        least, most = self._limits.min_side, self._limits.max_pixels
+        for name, side in (("height", height), ("width", width)):
+            if side < least:
+                return f"{field}.{name}", f"expected at least {least}, found {side}"
+        if height * width > most:
+            return field, f"expected at most {most} pixels, found {height} x {width}"
+        if len(pixels.data) != height * width:
+            return (
+                f"{field}.data",
+                f"expected height * width = {height * width} bytes, found {len(pixels.data)}",
+            )
+        return None
+
+    def _in_thread(self, field: str, image: pb.Image) -> Grey | tuple[str, str]:
+        source = image.WhichOneof("source")
+        try:
+            with self._decode.time():
+                grey = self._decoded(image)
+            with self._normalise.time():
+                return to_mnist_form(grey)
+        except BadImage as problem:
+            return f"{field}.{source}", str(problem)
+
+    def _decoded(self, image: pb.Image) -> Grey:
+        if image.WhichOneof("source") == "pixels":
+            return _grey(image.pixels)
+        return decode(image.encoded, self._limits)
+
+
+def is_mnist_form(grey: Grey) -> bool:
+    """Say whether the image is taken to be in MNIST form already.
+
+    That is: 28 x 28 with some ink, most of it dark and thus white ink on black.
+    """
+    if grey.shape != _FORM:
+        return False
+    light = int(np.count_nonzero(grey & 0x80))
+    return 0 < light < grey.size // 2
+
+
+def _grey(pixels: pb.Pixels) -> Grey:
+    return np.frombuffer(pixels.data, dtype=np.uint8).reshape(pixels.height, pixels.width)

@@ -1,0 +1,179 @@
+"""The servicer: messages to arrays, arrays to messages, and what a request may ask for.
+
+Errors leave by ``raise``; nothing here knows of status codes.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from serving import messages
+from serving.deadline import Deadline
+from serving.errors import InvalidRequest, NotReady
+from serving.generate import Around, Between, Plan, Prior
+from serving.images import encode_png
+from serving.inference import Inference
+from serving.limits import Limits
+from serving.metrics import Metrics
+from serving.model import Posterior
+from serving.pb import handwriting_pb2 as pb
+from serving.pb import handwriting_pb2_grpc as pb_grpc
+from serving.pictures import PictureReader
+from serving.profiles import Profile, Profiles
+
+__all__ = ["SERVICE_NAME", "HandwritingService"]
+
+SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["HandwritingService"].full_name
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Violations = list[tuple[str, str]]
+
+
+def _encode_raw(image: NDArray[np.uint8]) -> bytes:
+    return image.tobytes()
+
+
+_ENCODERS: dict[int, Callable[[NDArray[np.uint8]], bytes]] = {
+    pb.IMAGE_FORMAT_UNSPECIFIED: encode_png,
+    pb.IMAGE_FORMAT_PNG: encode_png,
+    pb.IMAGE_FORMAT_RAW: _encode_raw,
+}
+
+
+class HandwritingService(pb_grpc.HandwritingServiceServicer):
+    """Answers for the profiles that it has been given; until then it is not ready."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        max_seconds: float,
+        pictures: PictureReader,
+        inference: Inference,
+        metrics: Metrics,
+    ) -> None:
+        self._limits = limits
+        self._max_seconds = max_seconds
+        self._pictures = pictures
+        self._inference = inference
+        self._classified = metrics.batch_size.labels("Classify")
+        self._generated = metrics.batch_size.labels("GenerateVariants")
+        self._loaded: Profiles | None = None
+        self._reason = "the models are not loaded yet"
+
+    def serve(self, profiles: Profiles) -> None:
+        """Answer for these profiles from now on."""
+        self._loaded = profiles
+
+    def retire(self) -> None:
+        """Refuse every request from now on; those begun go on."""
+        self._loaded = None
+        self._reason = "the server is stopping"
+
+    async def Classify(  # noqa: N802 - named by the .proto file
+        self, request: pb.ClassifyRequest, context: Context
+    ) -> pb.ClassifyResponse:
+        """Say of each picture whose hand it is in."""
+        deadline = self._deadline(context)
+        profile = self._profiles.find(request.profile)
+        self._check_images(len(request.images))
+        sources = [(f"images[{i}]", image) for i, image in enumerate(request.images)]
+        images = await self._pictures.read(sources, deadline)
+        self._classified.observe(len(images))
+        verdicts = await self._inference.classify(profile.model, images, deadline)
+        return messages.classification(profile, verdicts)
+
+    async def GenerateVariants(  # noqa: N802
+        self, request: pb.GenerateVariantsRequest, context: Context
+    ) -> pb.GenerateVariantsResponse:
+        """Draw new pictures in the enrolled hand."""
+        deadline = self._deadline(context)
+        profile = self._profiles.find(request.profile)
+        self._check_variants(request)
+        seed = request.seed if request.HasField("seed") else secrets.randbits(64)
+        plan = await self._plan(request, profile, seed, deadline)
+        self._generated.observe(request.count)
+        made = await self._inference.generate(
+            profile.model, plan, request.count, _ENCODERS[request.format], deadline
+        )
+        return messages.variants(profile, made, seed)
+
+    async def ListProfiles(  # noqa: N802
+        self, _request: pb.ListProfilesRequest, _context: Context
+    ) -> pb.ListProfilesResponse:
+        """Describe every profile."""
+        return pb.ListProfilesResponse(
+            profiles=[messages.description(profile) for profile in self._profiles.all()]
+        )
+
+    async def GetProfile(  # noqa: N802
+        self, request: pb.GetProfileRequest, _context: Context
+    ) -> pb.GetProfileResponse:
+        """Describe one profile and the limits."""
+        return pb.GetProfileResponse(
+            profile=messages.description(self._profiles.find(request.profile)),
+            limits=messages.published(self._limits),
+        )
+
+    @property
+    def _profiles(self) -> Profiles:
+        if self._loaded is None:
+            raise NotReady(self._reason)
+        return self._loaded
+
+    def _deadline(self, context: Context) -> Deadline:
+        return Deadline.after(context.time_remaining(), self._max_seconds)
+
+    def _check_images(self, count: int) -> None:
+        most = self._limits.max_images
+        if not 1 <= count <= most:
+            raise InvalidRequest([("images", f"expected 1 to {most} pictures, found {count}")])
+
+    def _check_variants(self, request: pb.GenerateVariantsRequest) -> None:
+        limits = self._limits
+        violations: Violations = []
+        if not 1 <= request.count <= limits.max_count:
+            violations.append(("count", f"expected 1 to {limits.max_count}, found {request.count}"))
+        if request.format not in _ENCODERS:
+            violations.append(
+                ("format", f"expected a value of ImageFormat, found {request.format}")
+            )
+        for field, value, most in (
+            ("prior.temperature", request.prior.temperature, limits.max_temperature),
+            ("around.strength", request.around.strength, limits.max_strength),
+        ):
+            if not 0 <= value <= most:  # NaN too
+                violations.append((field, f"expected 0 to {most:g}, found {value:g}"))
+        if violations:
+            raise InvalidRequest(violations)
+
+    async def _plan(
+        self,
+        request: pb.GenerateVariantsRequest,
+        profile: Profile,
+        seed: int,
+        deadline: Deadline,
+    ) -> Plan:
+        """Return where the pictures shall lie; given pictures are read and encoded for it."""
+        mode = request.WhichOneof("mode")
+        if mode == "around":
+            around = request.around
+            centre = await self._posterior(profile, deadline, ("around.image", around.image))
+            return Around(centre, around.strength if around.HasField("strength") else 1.0, seed)
+        if mode == "between":
+            first = ("between.first", request.between.first)
+            second = ("between.second", request.between.second)
+            ends = await self._posterior(profile, deadline, first, second)
+            return Between(ends, request.count)
+        prior = request.prior
+        temperature = prior.temperature if prior.HasField("temperature") else 1.0
+        return Prior(profile.model.latent_size, temperature, seed)
+
+    async def _posterior(
+        self, profile: Profile, deadline: Deadline, *sources: tuple[str, pb.Image]
+    ) -> Posterior:
+        images = await self._pictures.read(sources, deadline)
+        return await self._inference.encode(profile.model, images, deadline)
