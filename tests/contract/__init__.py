@@ -1,0 +1,1 @@
+"""What others rely on: the bundle, the wire, the imports."""

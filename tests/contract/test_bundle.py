@@ -1,0 +1,265 @@
+"""No byte of a bundle can change, and no file come or go, without a refusal that names it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from serving import bundle
+from serving.errors import BundleError
+from serving.model import Model
+from serving.profiles import Profiles, load_profile
+from tests import bundles
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a bundle to tamper with."""
+    return bundles.build(tmp_path)
+
+
+def flip(path: Path, place: int) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def test_untouched_bundle_loads(folder: Path) -> None:
+    """A bundle as it was written is verified, proven and warm."""
+    profile = load_profile(folder)
+
+    assert profile.manifest.version == folder.name
+    assert profile.model.golden_difference <= profile.manifest.golden_tolerance
+
+
+def test_equal_content_is_equal_version(tmp_path: Path) -> None:
+    """The same content gives the same version and the same bytes, another content another."""
+    first, same = bundles.build(tmp_path / "a"), bundles.build(tmp_path / "b")
+    other = bundles.build(tmp_path / "c", seed=1)
+
+    assert first.name == same.name != other.name
+    for file in first.iterdir():
+        assert file.read_bytes() == (same / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", bundle.FILES)
+@pytest.mark.parametrize("place", [0, -1, "middle"])
+def test_flipped_bit(folder: Path, name: str, place: int | str) -> None:
+    """One changed bit anywhere in a file is found and the file named."""
+    path = folder / name
+    flip(path, path.stat().st_size // 2 if place == "middle" else int(place))
+
+    with pytest.raises(BundleError, match=f"{name}: SHA-256: expected"):
+        load_profile(folder)
+
+
+def test_flipped_bit_of_the_manifest(folder: Path) -> None:
+    """One changed bit anywhere in the manifest is found: it breaks the form or the version."""
+    path = folder / bundle.MANIFEST
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        flip(path, place)
+        if _same_json(path.read_bytes(), whole):
+            continue
+        with pytest.raises(BundleError, match=bundle.MANIFEST):
+            bundle.load(folder)
+        path.write_bytes(whole)
+
+
+def _same_json(one: bytes, other: bytes) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("name", [*bundle.FILES, bundle.MANIFEST])
+def test_missing_file(folder: Path, name: str) -> None:
+    """A missing file is named."""
+    (folder / name).unlink()
+
+    with pytest.raises(BundleError, match=f"{name}: expected a file, found none"):
+        bundle.load(folder)
+
+
+def test_extra_file(folder: Path) -> None:
+    """A file that does not belong there is named."""
+    (folder / "extra.bin").write_bytes(b"")
+
+    with pytest.raises(BundleError, match=r"extra\.bin: not part of a bundle"):
+        bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", [*bundle.FILES, bundle.MANIFEST])
+def test_link(folder: Path, tmp_path: Path, name: str) -> None:
+    """A link is refused even to the very same bytes."""
+    moved = tmp_path / "moved"
+    (folder / name).rename(moved)
+    (folder / name).symlink_to(moved)
+
+    with pytest.raises(BundleError, match=f"{name}: expected a plain file, found: a link"):
+        bundle.load(folder)
+
+
+def test_link_to_the_folder(folder: Path) -> None:
+    """A bundle's folder may not be a link either."""
+    link = folder.with_name("0" * 12)
+    link.symlink_to(folder, target_is_directory=True)
+
+    with pytest.raises(BundleError, match="expected the folder of a bundle"):
+        bundle.load(link)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change the manifest as JSON."""
+    path = folder / bundle.MANIFEST
+    content = json.loads(path.read_bytes())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda m: m.update(schema_version=2), "schema_version: expected 1, found 2"),
+        (lambda m: m.pop("schema_version"), "schema_version: expected 1, found None"),
+        (lambda m: m.update(surprise=1), "unknown field `surprise`"),
+        (lambda m: m.pop("digit"), "missing required field `digit`"),
+        (lambda m: m["files"]["golden.npz"].pop("sha256"), "missing required field `sha256`"),
+        (lambda m: m.update(digit="2"), "Expected `int`, got `str`"),
+        (lambda m: m.update(digit=3), "version: expected"),
+        (lambda m: m.update(profile="else"), "version: expected"),
+    ],
+)
+def test_changed_manifest(
+    folder: Path, change: Callable[[dict[str, Any]], Any], problem: str
+) -> None:
+    """A manifest with an unknown, missing or changed key says what was expected."""
+    edit(folder, change)
+
+    with pytest.raises(BundleError) as caught:
+        bundle.load(folder)
+
+    assert bundle.MANIFEST in str(caught.value)
+    assert problem in str(caught.value)
+
+
+def test_moved_bundle(folder: Path, tmp_path: Path) -> None:
+    """A bundle in the folder of another profile is refused."""
+    other = tmp_path / "somebody"
+    shutil.copytree(folder, other / folder.name)
+
+    with pytest.raises(BundleError, match="profile: expected 'somebody', found 'tiny'"):
+        bundle.load(other / folder.name)
+
+
+@pytest.mark.parametrize("content", ["", "latest", "../tiny", "0" * 12])
+def test_bad_current(folder: Path, content: str) -> None:
+    """A CURRENT that names no version of the profile is refused."""
+    (folder.parent / bundle.CURRENT).write_text(content)
+
+    with pytest.raises(BundleError, match="tiny/CURRENT"):
+        bundle.discover(folder.parents[1])
+
+
+def consistent(root: Path, **changes: Any) -> Path:
+    """Save a bundle that is consistent in itself, whatever it holds."""
+    return bundles.build(root, **changes)
+
+
+def test_golden_vectors_that_differ(tmp_path: Path) -> None:
+    """A graph that does not compute what training computed is refused, with the difference."""
+
+    def spoil(arrays: bundles.Arrays) -> None:
+        arrays["llr"][2] += 0.01
+
+    folder = consistent(tmp_path, change_golden=spoil)
+
+    with pytest.raises(BundleError, match=r"golden\.npz: llr: expected to be met within 0\.0001"):
+        load_profile(folder)
+
+
+def test_golden_vectors_that_are_not_numbers(tmp_path: Path) -> None:
+    """NaN is a difference."""
+
+    def spoil(arrays: bundles.Arrays) -> None:
+        arrays["pixels"][0, 0, 0] = np.nan
+
+    with pytest.raises(BundleError, match="pixels"):
+        load_profile(consistent(tmp_path, change_golden=spoil))
+
+
+@pytest.mark.parametrize(
+    "golden",
+    [
+        b"",
+        b"PK\x03\x04 no archive",
+        bundles.pack({"images": np.zeros((1, 28, 28), np.uint8)}),
+        bundles.pack({"images": np.array([{"a": 1}], dtype=object)}),
+    ],
+    ids=["empty", "damaged", "incomplete", "pickled"],
+)
+def test_golden_file_of_another_form(tmp_path: Path, golden: bytes) -> None:
+    """What is no complete set of plain arrays is refused; a pickled object is never opened."""
+    folder = consistent(tmp_path, contents={bundle.GOLDEN: golden})
+
+    with pytest.raises(BundleError, match=r"golden\.npz: expected"):
+        load_profile(folder)
+
+
+def test_graph_that_is_none(tmp_path: Path) -> None:
+    """Bytes that are no graph are refused by the file's name."""
+    folder = consistent(tmp_path, contents={bundle.DECODER: b"\x08\x01 no graph"})
+
+    with pytest.raises(BundleError, match=r"decoder\.onnx: expected a graph"):
+        load_profile(folder)
+
+
+def test_graph_of_another_form(tmp_path: Path) -> None:
+    """A graph in the place of another is refused by what it takes."""
+    files = bundles.files()
+    folder = consistent(tmp_path, contents={bundle.CLASSIFIER: files[bundle.DECODER]})
+
+    with pytest.raises(BundleError, match=r"classifier\.onnx: inputs: expected"):
+        load_profile(folder)
+
+
+def test_manifest_of_another_form(tmp_path: Path) -> None:
+    """A manifest that describes other graphs than the service runs is refused."""
+    with pytest.raises(BundleError, match="manifest's inputs: expected"):
+        load_profile(consistent(tmp_path, latent_size=5))
+
+
+def test_model_is_loaded_from_the_verified_bytes(folder: Path) -> None:
+    """What was verified is what is used, even if the disk changes in between."""
+    verified = bundle.load(folder)
+    for file in folder.iterdir():
+        file.unlink()
+
+    assert Model(verified).latent_size == bundles.LATENT_SIZE
+
+
+def test_default_profile(tmp_path: Path) -> None:
+    """The only profile is the default; of several, only the one that is set."""
+    one = load_profile(bundles.build(tmp_path, "one"))
+    two = load_profile(bundles.build(tmp_path, "two", seed=1))
+
+    assert Profiles({"one": one}).find("") is one
+    assert Profiles({"two": two, "one": one}, "two").find("") is two
+    assert Profiles({"two": two, "one": one}).all() == (one, two)
+    with pytest.raises(BundleError, match="default profile"):
+        Profiles({"one": one}, "two")
+
+
+def test_manifest_survives_a_round_trip() -> None:
+    """Writing and parsing a manifest gives it back."""
+    manifest = bundles.manifest()
+
+    assert bundle.parse_manifest(bundle.encode_manifest(manifest), "here") == manifest
+    assert msgspec.structs.replace(manifest, digit=3) != manifest

@@ -1,0 +1,56 @@
+"""Serving stands alone: it imports nothing of training, and tells nobody that it runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FORBIDDEN = ("torch", "scipy", "sklearn", "matplotlib", "onnx", "training")
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in (ROOT / "serving").rglob("*.py")
+    if path.stem != "__main__"
+)
+
+
+def imported(*modules: str) -> set[str]:
+    """Return which of the forbidden packages are there after these imports, in a new process."""
+    code = (
+        f"import sys, {', '.join(modules)}\n"
+        f"print(*[name for name in {FORBIDDEN!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+def test_serving_imports_nothing_of_training() -> None:
+    """Importing every module of serving brings in none of training's packages."""
+    assert "serving.command" in MODULES
+    assert imported(*MODULES) == set()
+
+
+def test_the_check_can_fail() -> None:
+    """The same check does find a package that is imported."""
+    assert imported("onnx") == {"onnx"}
+
+
+def test_nothing_is_left_at_home(hands: Path, tmp_path: Path) -> None:
+    """Loading a model writes no device id: the runtime's telemetry is off before it begins."""
+    code = (
+        "import sys, pathlib; from serving import bundle, profiles\n"
+        "[folder] = bundle.discover(pathlib.Path(sys.argv[1])).values()\n"
+        "profiles.load_profile(folder)"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    places = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_DATA_HOME": str(home)}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORT_") and k != "CI"}
+
+    subprocess.run(
+        [sys.executable, "-B", "-c", code, str(hands)], cwd=ROOT, check=True, env=inherited | places
+    )
+
+    assert list(home.rglob("*")) == []

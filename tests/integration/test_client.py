@@ -1,0 +1,190 @@
+"""The typed client and its command line against a real server."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.client import (
+    Around,
+    Between,
+    Client,
+    DeadlineExceeded,
+    InvalidRequest,
+    Label,
+    Overloaded,
+    Prior,
+    Unavailable,
+    UnknownProfile,
+    Violation,
+)
+from serving.client.cli import main
+from serving.images import ImageLimits, decode
+from serving.pb import handwriting_pb2 as pb
+from tests import pictures
+from tests.serving_host import PATIENCE, Running
+
+
+@pytest.fixture
+def client(shared_server: Running) -> Client:
+    """A client of the shared server."""
+    return Client(shared_server.target, timeout=PATIENCE)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A picture file."""
+    path = tmp_path / "two.png"
+    path.write_bytes(pictures.file(pictures.page()))
+    return path
+
+
+def test_classify_takes_files_and_pixels(client: Client) -> None:
+    """Files and arrays may be mixed, and answers are plain values."""
+    answer = client.classify([pictures.file(pictures.page()), pictures.form()])
+
+    assert len(answer.results) == 2
+    assert isinstance(answer.fused.label, Label)
+    assert answer.profile == "tiny"
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        None,
+        Prior(0.5),
+        Around(pictures.form(), 0.5),
+        Between(pictures.form(1), pictures.file(pictures.page())),
+    ],
+)
+def test_variants_of_every_mode(client: Client, mode: Prior | Around | Between | None) -> None:
+    """Every mode gives pictures, their latents, and the seed to get them again."""
+    answer = client.variants(5, mode, seed=3)
+
+    again = client.variants(5, mode, seed=answer.seed)
+
+    assert answer.images.shape == (5, 28, 28)
+    assert answer.latents.shape == (5, 4)
+    assert answer.seed == 3
+    assert np.array_equal(answer.images, again.images)
+
+
+def test_profiles_and_limits(client: Client) -> None:
+    """What is served and what is accepted can be asked for."""
+    profile, limits = client.profile()
+
+    assert client.profiles() == (profile,)
+    assert profile.metrics == {"auc": 0.5}
+    assert limits.max_images == 256
+
+
+def test_errors_name_the_field(client: Client) -> None:
+    """A refused request raises an exception that holds field, problem and request id."""
+    with pytest.raises(InvalidRequest) as caught:
+        client.classify([pictures.form(), b""])
+
+    assert caught.value.violations == (
+        Violation("images[1].encoded", "expected a picture file, found 0 bytes"),
+    )
+    assert caught.value.request_id
+
+
+def test_unknown_profile(client: Client) -> None:
+    """A profile that is not there has an exception of its own."""
+    with pytest.raises(UnknownProfile, match="'nobody' is not loaded; loaded: tiny"):
+        client.profile("nobody")
+
+
+def test_no_server() -> None:
+    """Without a server the exception says where it was looked for."""
+    with Client("127.0.0.1:1") as client, pytest.raises(Unavailable, match=r"127\.0\.0\.1:1"):
+        client.profiles()
+
+
+def test_too_late(make_server: Callable[..., Running]) -> None:
+    """A deadline that is not met has an exception of its own."""
+    running = make_server(decode_threads=1)
+    with (
+        Client(running.target, timeout=0.2) as client,
+        running.held(running.server.decoding, 1),
+        pytest.raises(DeadlineExceeded),
+    ):
+        client.classify([pictures.file(pictures.page())])
+
+
+def test_shed_request_is_retried(make_server: Callable[..., Running]) -> None:
+    """A client that is shed comes back as told, until its time is up."""
+    running = make_server(max_in_flight=1, decode_threads=1)
+    page = pictures.file(pictures.page())
+    request = pb.ClassifyRequest(images=[pictures.encoded(page)])
+    with Client(running.target, timeout=0.5) as client, running.held(running.server.decoding, 1):
+        first = running.stub.Classify.future(request, timeout=PATIENCE)
+        running.wait_until(lambda: running.in_work() == 1)
+        with pytest.raises(Overloaded) as caught:
+            client.classify([page])
+
+    assert caught.value.retry_after == pytest.approx(0.1)
+    assert len(first.result().results) == 1
+    shed = running.handled()["Classify", "RESOURCE_EXHAUSTED"]
+    assert shed > 1
+
+
+def test_command_classify(
+    shared_server: Running, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table has a line for each file and one for all; JSON has an object for each."""
+    words = ["classify", str(picture), str(picture), "--target", shared_server.target]
+
+    assert main(words) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert main([*words, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert table[0].split() == ["image", "label", "own", "other", "writer", "other", "llr"]
+    assert len(table) == 5
+    assert [line["image"] for line in lines] == [str(picture), str(picture), "all together"]
+    assert lines[0]["label"] in {"own", "other_writer", "other"}
+
+
+def test_command_variants(
+    shared_server: Running, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures and a sheet of them all are written, and the seed is told."""
+    out = tmp_path / "more"
+    words = ["variants", "--count", "5", "--seed", "7", "--out", str(out)]
+
+    code = main(
+        [*words, "--mode", "around", "--image", str(picture), "--target", shared_server.target]
+    )
+
+    assert code == 0
+    assert "seed 7" in capsys.readouterr().out
+    assert len(list(out.glob("0*.png"))) == 5
+    assert decode((out / "0004.png").read_bytes(), ImageLimits()).shape == (28, 28)
+    assert decode((out / "sheet.png").read_bytes(), ImageLimits()).shape == (124, 184)
+
+
+def test_command_profiles(shared_server: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """The profiles are listed by name."""
+    assert main(["profiles", "--target", shared_server.target, "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["name"] == "tiny"
+
+
+def test_command_failures(
+    shared_server: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 names the file that was refused, 2 is wrong usage, 3 is no answer."""
+    text = tmp_path / "text.png"
+    text.write_text("this is text")
+    target = ["--target", shared_server.target]
+
+    assert main(["classify", str(text), *target]) == 1
+    assert f"{text}: expected" in capsys.readouterr().err
+    assert main(["classify", str(tmp_path / "none.png"), *target]) == 2
+    assert main(["variants", "--count", "1", "--mode", "around", *target]) == 2
+    assert "--mode around takes 1 --image, found 0" in capsys.readouterr().err
+    assert main(["profiles", "--target", "127.0.0.1:1"]) == 3
+    assert "is it running?" in capsys.readouterr().err

@@ -1,0 +1,462 @@
+"""Every status that the service can answer with, each with its details, from a real server."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details_pb2
+from grpc_health.v1 import health_pb2
+from grpc_status import rpc_status
+
+from serving.errors import ModelFault
+from serving.pb import handwriting_pb2 as pb
+from tests import pictures
+from tests.serving_host import PATIENCE, Running
+
+HEALTH = health_pb2.HealthCheckRequest(service="onehand.v1.HandwritingService")
+GOOD = pictures.message(pictures.form())
+
+
+def failed(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Return the error of a call that must fail."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*arguments, **({"timeout": PATIENCE} | options))
+    return caught.value
+
+
+def detail(error: Any, kind: type[Message]) -> Any:
+    """Return the error's detail of one kind."""
+    for packed in rpc_status.from_call(error).details:
+        if packed.Is(kind.DESCRIPTOR):
+            found = kind()
+            packed.Unpack(found)
+            return found
+    raise AssertionError(f"no {kind.DESCRIPTOR.name} among the details")
+
+
+def violations(error: Any) -> dict[str, str]:
+    """Return the violations by field, of an error that must be INVALID_ARGUMENT."""
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert detail(error, details_pb2.ErrorInfo).reason == "INVALID_REQUEST"
+    found = detail(error, details_pb2.BadRequest).field_violations
+    return {violation.field: violation.description for violation in found}
+
+
+@pytest.fixture(autouse=True)
+def healthy_afterwards(shared_server: Running) -> Any:
+    """Whatever was sent, the service answers the next request."""
+    yield
+    answer = shared_server.stub.Classify(pb.ClassifyRequest(images=[GOOD]), timeout=PATIENCE)
+    assert len(answer.results) == 1
+
+
+def test_classify_answers_each_picture_in_order(shared_server: Running) -> None:
+    """One verdict for each picture, probabilities that sum to 1, and one for all."""
+    images = [pictures.message(pictures.form(seed)) for seed in range(3)]
+    images.append(pictures.encoded(pictures.file(pictures.page())))
+
+    answer = shared_server.stub.Classify(pb.ClassifyRequest(images=images), timeout=PATIENCE)
+
+    assert answer.profile == "tiny"
+    assert len(answer.results) == 4
+    for verdict in (*answer.results, answer.fused):
+        assert verdict.own + verdict.other_writer + verdict.other == pytest.approx(1, abs=1e-6)
+        assert verdict.label != pb.LABEL_UNSPECIFIED
+    assert answer.fused.llr == pytest.approx(sum(v.llr for v in answer.results), rel=1e-5)
+
+
+def test_one_picture_fuses_to_itself(shared_server: Running) -> None:
+    """With one picture the fused verdict is that picture's."""
+    answer = shared_server.stub.Classify(pb.ClassifyRequest(images=[GOOD]), timeout=PATIENCE)
+
+    assert answer.fused == answer.results[0]
+
+
+def test_same_seed_gives_same_bytes(shared_server: Running) -> None:
+    """A request repeated with the seed of its answer gives the same pictures."""
+    call = shared_server.stub.GenerateVariants
+    first = call(pb.GenerateVariantsRequest(count=70), timeout=PATIENCE)
+
+    second = call(pb.GenerateVariantsRequest(count=70, seed=first.seed), timeout=PATIENCE)
+
+    assert first == second
+    assert len(set(first.images)) == 70
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {"prior": pb.FromPrior(temperature=0)},
+        {"around": pb.AroundImage(image=GOOD, strength=0)},
+    ],
+)
+def test_no_noise_gives_one_picture(shared_server: Running, mode: dict[str, Any]) -> None:
+    """Temperature or strength 0 gives the same picture every time."""
+    request = pb.GenerateVariantsRequest(count=5, **mode)
+
+    answer = shared_server.stub.GenerateVariants(request, timeout=PATIENCE)
+
+    assert len(set(answer.images)) == 1
+
+
+def test_between_has_both_ends_and_the_middle(shared_server: Running) -> None:
+    """The line between two pictures begins and ends at their reconstructions."""
+    first, second = pictures.message(pictures.form(1)), pictures.message(pictures.form(2))
+    call = shared_server.stub.GenerateVariants
+    between = pb.BetweenImages(first=first, second=second)
+
+    line = call(pb.GenerateVariantsRequest(count=3, between=between), timeout=PATIENCE)
+    middle = call(pb.GenerateVariantsRequest(count=1, between=between), timeout=PATIENCE)
+
+    for place, image in ((0, first), (2, second)):
+        end = call(
+            pb.GenerateVariantsRequest(count=1, around=pb.AroundImage(image=image, strength=0)),
+            timeout=PATIENCE,
+        )
+        assert line.images[place] == end.images[0]
+    assert line.images[1] == middle.images[0]
+
+
+def test_raw_pictures_are_784_bytes(shared_server: Running) -> None:
+    """The raw format is rows of pixels; the other one is PNG."""
+    call = shared_server.stub.GenerateVariants
+    request = pb.GenerateVariantsRequest(count=1, seed=1, format=pb.IMAGE_FORMAT_RAW)
+
+    raw = call(request, timeout=PATIENCE).images[0]
+    png = call(pb.GenerateVariantsRequest(count=1, seed=1), timeout=PATIENCE).images[0]
+
+    assert len(raw) == 784
+    assert png.startswith(b"\x89PNG")
+
+
+def test_profiles_are_described(shared_server: Running) -> None:
+    """The list and the single description agree, and limits are published."""
+    listed = shared_server.stub.ListProfiles(pb.ListProfilesRequest(), timeout=PATIENCE)
+    single = shared_server.stub.GetProfile(pb.GetProfileRequest(), timeout=PATIENCE)
+
+    assert list(listed.profiles) == [single.profile]
+    assert single.profile.name == "tiny"
+    assert len(single.profile.digest) == 64
+    assert single.limits.max_images == 256
+    assert single.limits.max_count == 1000
+
+
+@pytest.mark.parametrize("call", ["Classify", "GenerateVariants", "GetProfile"])
+def test_unknown_profile(shared_server: Running, call: str) -> None:
+    """A profile that is not there is NOT_FOUND, named as a resource."""
+    kinds = {
+        "Classify": pb.ClassifyRequest(profile="nobody", images=[GOOD]),
+        "GenerateVariants": pb.GenerateVariantsRequest(profile="nobody", count=1),
+        "GetProfile": pb.GetProfileRequest(profile="nobody"),
+    }
+
+    error = failed(getattr(shared_server.stub, call), kinds[call])
+
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert detail(error, details_pb2.ResourceInfo).resource_name == "nobody"
+
+
+@pytest.mark.parametrize("count", [0, 257])
+def test_number_of_images(shared_server: Running, count: int) -> None:
+    """No pictures, or too many, are refused by the field's name and the range."""
+    error = failed(shared_server.stub.Classify, pb.ClassifyRequest(images=[GOOD] * count))
+
+    assert violations(error) == {"images": f"expected 1 to 256 pictures, found {count}"}
+
+
+@pytest.mark.parametrize("count", [0, -1, 1001, 2**31 - 1])
+def test_number_of_variants(shared_server: Running, count: int) -> None:
+    """A count of none, less than none, or too many is refused."""
+    error = failed(shared_server.stub.GenerateVariants, pb.GenerateVariantsRequest(count=count))
+
+    assert violations(error) == {"count": f"expected 1 to 1000, found {count}"}
+
+
+@pytest.mark.parametrize("value", [-0.1, 5.5, float("nan"), float("inf"), float("-inf")])
+def test_strength_out_of_range(shared_server: Running, value: float) -> None:
+    """A strength or temperature that is no number in its range is refused."""
+    around = pb.AroundImage(image=GOOD, strength=value)
+    error = failed(
+        shared_server.stub.GenerateVariants, pb.GenerateVariantsRequest(count=1, around=around)
+    )
+    assert list(violations(error)) == ["around.strength"]
+
+    prior = pb.FromPrior(temperature=value)
+    error = failed(
+        shared_server.stub.GenerateVariants, pb.GenerateVariantsRequest(count=1, prior=prior)
+    )
+    assert list(violations(error)) == ["prior.temperature"]
+
+
+def test_unknown_format(shared_server: Running) -> None:
+    """An enum value that the contract does not have is refused, not guessed at."""
+    error = failed(
+        shared_server.stub.GenerateVariants, pb.GenerateVariantsRequest(count=0, format=99)
+    )
+
+    assert set(violations(error)) == {"count", "format"}
+
+
+@pytest.mark.parametrize(
+    ("image", "field"),
+    [
+        (pb.Image(), ""),
+        (pictures.encoded(b""), ".encoded"),
+        (pictures.encoded(b"this is text"), ".encoded"),
+        (pictures.encoded(pictures.file(pictures.page())[:60]), ".encoded"),
+        (pictures.encoded(pictures.bomb()), ".encoded"),
+        (pictures.encoded(pictures.animation()), ".encoded"),
+        (pictures.encoded(pictures.file(pictures.page()[:1, :1])), ".encoded"),
+        (pictures.encoded(pictures.file(pictures.page() * 0)), ".encoded"),
+        (pictures.encoded(pictures.file(pictures.page() * 0 + 255)), ".encoded"),
+        (pictures.message(pictures.form() * 0), ".pixels"),
+        (pb.Image(pixels=pb.Pixels(data=b"\0" * 784, height=28, width=27)), ".pixels.width"),
+        (pb.Image(pixels=pb.Pixels(data=b"\0" * 783, height=28, width=28)), ".pixels.data"),
+        (pb.Image(pixels=pb.Pixels(data=b"", height=2**32 - 1, width=2**32 - 1)), ".pixels"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bad_picture(shared_server: Running, image: pb.Image, field: str) -> None:
+    """A picture that cannot be used is refused by its index and its kind of source."""
+    error = failed(shared_server.stub.Classify, pb.ClassifyRequest(images=[GOOD, image]))
+
+    assert list(violations(error)) == [f"images[1]{field}"]
+
+
+def test_every_bad_picture_is_named(shared_server: Running) -> None:
+    """Bad pictures among good ones are all reported, those found early and those found late."""
+    bad = {1: pb.Image(), 3: pictures.encoded(b"text"), 4: pictures.encoded(b"")}
+    images = [bad.get(place, GOOD) for place in range(6)]
+
+    error = failed(shared_server.stub.Classify, pb.ClassifyRequest(images=images))
+
+    assert set(violations(error)) == {"images[1]", "images[3].encoded", "images[4].encoded"}
+
+
+def test_many_bad_pictures_fit_the_trailer(shared_server: Running) -> None:
+    """Even when every picture is bad, each index is told within what a client accepts."""
+    images = [pictures.encoded(b"\0" * 8)] * 256
+
+    error = failed(shared_server.stub.Classify, pb.ClassifyRequest(images=images))
+
+    listed = violations(error)
+    rest = listed.pop("images")
+    assert f"{256 - len(listed)} more are refused: {len(listed)}-255" == rest
+    assert sum(len(key) + len(value) for key, value in error.trailing_metadata()) < 8192
+
+
+def test_bad_pictures_of_a_mode_are_named(shared_server: Running) -> None:
+    """Pictures to start from are checked like those to classify."""
+    between = pb.BetweenImages(first=pb.Image(), second=pictures.encoded(b"text"))
+
+    error = failed(
+        shared_server.stub.GenerateVariants, pb.GenerateVariantsRequest(count=2, between=between)
+    )
+
+    assert set(violations(error)) == {"between.first", "between.second.encoded"}
+
+
+def test_malformed_message(shared_server: Running) -> None:
+    """Bytes that are no message are INVALID_ARGUMENT, not a fault of the server."""
+    call = shared_server.channel.unary_unary("/onehand.v1.HandwritingService/Classify")
+
+    error = failed(call, b"\xff\xff")
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert detail(error, details_pb2.ErrorInfo).reason == "MALFORMED_MESSAGE"
+
+
+def test_unknown_method(shared_server: Running) -> None:
+    """A method that no service has is UNIMPLEMENTED."""
+    error = failed(shared_server.channel.unary_unary("/no.such/Method"), b"")
+
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert detail(error, details_pb2.ErrorInfo).reason == "UNKNOWN_METHOD"
+
+
+def test_message_over_the_limit(make_server: Callable[..., Running]) -> None:
+    """A message that is too large is refused without the advice to come back."""
+    running = make_server(max_message_bytes=2048, max_queued_bytes=4096)
+
+    error = failed(
+        running.stub.Classify, pb.ClassifyRequest(images=[pictures.encoded(b"\0" * 4000)])
+    )
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert rpc_status.from_call(error) is None
+
+
+def test_not_ready(make_server: Callable[..., Running]) -> None:
+    """Before the models are loaded the service is UNAVAILABLE and says when to come back."""
+    running = make_server(load=False)
+
+    error = failed(running.stub.ListProfiles, pb.ListProfilesRequest())
+
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert detail(error, details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 1000
+    assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({"max_in_flight": 1}, "requests"), ({"max_queued_bytes": 2500}, "bytes")],
+)
+def test_shed(make_server: Callable[..., Running], settings: dict[str, int], reason: str) -> None:
+    """What is more than may be in work is refused at once, while health goes on to answer."""
+    running = make_server(decode_threads=1, **settings)
+    request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page(512)))])
+    assert request.ByteSize() > 1250
+
+    with running.held(running.server.decoding, 1):
+        first = running.stub.Classify.future(request, timeout=PATIENCE)
+        running.wait_until(lambda: running.in_work() == 1)
+        error = failed(running.stub.Classify, request)
+        health = running.health.Check(HEALTH, timeout=PATIENCE)
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert detail(error, details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 100
+    assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == "100"
+    assert health.status == health.SERVING
+    assert len(first.result().results) == 1
+    assert running.metrics()["onehand_rejected_total", (("reason", reason),)] == 1
+    assert running.in_work() == 0
+
+
+def test_expired_deadline(make_server: Callable[..., Running]) -> None:
+    """A request whose time is up before its turn is counted as such, and never decoded."""
+    running = make_server(decode_threads=1)
+    request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
+
+    with running.held(running.server.decoding, 1):
+        error = failed(running.stub.Classify, request, timeout=0.2)
+        running.wait_until(lambda: running.in_work() == 0)
+
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert running.handled() == {("Classify", "DEADLINE_EXCEEDED"): 1}
+    assert running.metrics()["onehand_stage_seconds_count", (("stage", "decode"),)] == 0
+
+
+def test_own_time_limit(make_server: Callable[..., Running]) -> None:
+    """A caller without a deadline gets the server's, with the reason in the details."""
+    running = make_server(decode_threads=1, max_seconds=0.001)
+    request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
+
+    with running.held(running.server.decoding, 1):
+        call = running.stub.Classify.future(request)
+        running.wait_until(lambda: running.in_work() == 1)
+    error = call.exception(PATIENCE)
+
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert detail(error, details_pb2.ErrorInfo).reason == "DEADLINE_EXPIRED"
+
+
+def test_cancelled(make_server: Callable[..., Running]) -> None:
+    """A cancelled request is counted as cancelled and harms nobody beside it."""
+    running = make_server(decode_threads=1)
+    request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
+
+    with running.held(running.server.decoding, 1):
+        calls = [running.stub.Classify.future(request, timeout=PATIENCE) for _ in range(4)]
+        running.wait_until(lambda: running.in_work() == 4)
+        calls[1].cancel()
+        running.wait_until(lambda: running.in_work() == 3)
+
+    for place in (0, 2, 3):
+        assert len(calls[place].result().results) == 1
+    assert running.handled() == {("Classify", "OK"): 3, ("Classify", "CANCELLED"): 1}
+
+
+def test_model_fault(make_server: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that answers nonsense is INTERNAL, with a reason."""
+    running = make_server()
+    model = running.server.service._loaded.find("").model
+    monkeypatch.setattr(model, "classify", _raise(ModelFault("llr: expected finite numbers")))
+
+    error = failed(running.stub.Classify, pb.ClassifyRequest(images=[GOOD]))
+
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert detail(error, details_pb2.ErrorInfo).reason == "MODEL_OUTPUT_INVALID"
+
+
+def test_bug(
+    make_server: Callable[..., Running],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An exception that nobody foresaw tells the client a request id and nothing else."""
+    running = make_server()
+    model = running.server.service._loaded.find("").model
+    monkeypatch.setattr(model, "classify", _raise(ZeroDivisionError("/secret/path")))
+
+    error = failed(
+        running.stub.Classify,
+        pb.ClassifyRequest(images=[GOOD]),
+        metadata=(("x-request-id", "my-id.1"),),
+    )
+
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert error.details() == "internal error"
+    assert detail(error, details_pb2.RequestInfo).request_id == "my-id.1"
+    assert "secret" not in str(error.trailing_metadata())
+
+
+def test_cancellation_of_our_own(
+    make_server: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CancelledError that no client caused is a bug, and does not leave the client waiting."""
+    running = make_server()
+    model = running.server.service._loaded.find("").model
+    monkeypatch.setattr(model, "classify", _raise(asyncio.CancelledError()))
+
+    error = failed(running.stub.Classify, pb.ClassifyRequest(images=[GOOD]))
+
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert running.handled() == {("Classify", "INTERNAL"): 1}
+
+
+def _raise(error: BaseException) -> Callable[..., Any]:
+    def act(*arguments: Any) -> Any:
+        raise error
+
+    return act
+
+
+def test_request_id_comes_back(shared_server: Running) -> None:
+    """The caller's request id is given back if it is safe to log, else a new one is made."""
+    for sent, safe in (("trace-7", True), ("x" * 65, False), ("two words", False)):
+        _, call = shared_server.stub.ListProfiles.with_call(
+            pb.ListProfilesRequest(), metadata=(("x-request-id", sent),), timeout=PATIENCE
+        )
+        back = dict(call.trailing_metadata())["x-request-id"]
+        assert (back == sent) == safe
+        assert back
+
+
+def test_waves_of_overload_end_with_nothing_in_work(make_server: Callable[..., Running]) -> None:
+    """After three waves of ten times what is admitted, each call is counted and none is left."""
+    running = make_server(max_in_flight=2, decode_threads=1)
+    request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
+    codes: list[str] = []
+    lock = threading.Lock()
+
+    def call() -> None:
+        answer = running.stub.Classify.future(request, timeout=PATIENCE)
+        with lock:
+            codes.append(answer.code().name)
+
+    for _ in range(3):
+        threads = [threading.Thread(target=call) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+
+    assert len(codes) == 60
+    assert set(codes) <= {"OK", "RESOURCE_EXHAUSTED"}
+    assert running.handled() == {
+        ("Classify", code): codes.count(code) for code in sorted(set(codes))
+    }
+    assert running.in_work() == 0

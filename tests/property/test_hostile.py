@@ -1,0 +1,168 @@
+"""Whatever bytes come from outside: a clear refusal, never a crash, never INTERNAL."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from serving import bundle
+from serving.errors import BadImage, BundleError
+from serving.images import ImageLimits, decode, to_mnist_form
+from serving.pb import handwriting_pb2 as pb
+from tests import bundles, pictures
+from tests.serving_host import PATIENCE, Running
+
+RELAXED = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+CLEAN = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+METHODS = st.sampled_from(["Classify", "GenerateVariants", "ListProfiles", "GetProfile"])
+
+numbers = st.one_of(st.integers(0, 64), st.integers(0, 2**32 - 1))
+files = st.sampled_from(
+    [
+        pictures.file(pictures.page(40)),
+        pictures.file(pictures.page(40), "JPEG"),
+        pictures.file(pictures.page(40), "BMP"),
+        pictures.file(pictures.page(40), "TIFF"),
+        pictures.file(pictures.page(40), "WEBP"),
+    ]
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A picture file with some bytes changed, or cut short."""
+    data = bytearray(draw(files))
+    for place in draw(st.lists(st.integers(0, len(data) - 1), max_size=8)):
+        data[place] = draw(st.integers(0, 255))
+    return bytes(data[: draw(st.integers(0, len(data)))]) if draw(st.booleans()) else bytes(data)
+
+
+images = st.one_of(
+    st.builds(pb.Image),
+    st.builds(pb.Image, encoded=st.binary(max_size=64)),
+    st.builds(pb.Image, encoded=damaged()),
+    st.builds(
+        pb.Image,
+        pixels=st.builds(pb.Pixels, data=st.binary(max_size=900), height=numbers, width=numbers),
+    ),
+    st.builds(
+        pb.Image,
+        pixels=st.builds(
+            pb.Pixels,
+            data=st.binary(min_size=784, max_size=784),
+            height=st.just(28),
+            width=st.just(28),
+        ),
+    ),
+)
+floats = st.floats(width=32)
+names = st.one_of(st.just(""), st.just("tiny"), st.text(max_size=20))
+variants = st.builds(
+    pb.GenerateVariantsRequest,
+    profile=names,
+    count=st.one_of(st.integers(-2, 20), st.integers(-(2**31), 2**31 - 1)),
+    seed=st.one_of(st.none(), st.integers(0, 2**64 - 1)),
+    format=st.integers(0, 5),
+)
+modes = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"prior": st.builds(pb.FromPrior, temperature=floats)}),
+    st.fixed_dictionaries({"around": st.builds(pb.AroundImage, image=images, strength=floats)}),
+    st.fixed_dictionaries({"between": st.builds(pb.BetweenImages, first=images, second=images)}),
+)
+
+
+def code_of(call: Any, request: Any) -> grpc.StatusCode:
+    """Return the status of a call."""
+    code: grpc.StatusCode = call.future(request, timeout=PATIENCE).code()
+    return code
+
+
+@RELAXED
+@given(method=METHODS, payload=st.binary(max_size=200))
+def test_any_bytes_as_a_message(shared_server: Running, method: str, payload: bytes) -> None:
+    """Bytes that were never a message get a clean status from every method."""
+    call = shared_server.channel.unary_unary(f"/onehand.v1.HandwritingService/{method}")
+
+    assert code_of(call, payload) in CLEAN
+
+
+@RELAXED
+@given(profile=names, pictures_=st.lists(images, max_size=4))
+def test_any_classify_request(
+    shared_server: Running, profile: str, pictures_: list[pb.Image]
+) -> None:
+    """Whatever pictures a request holds, it is answered or cleanly refused."""
+    request = pb.ClassifyRequest(profile=profile, images=pictures_)
+
+    assert code_of(shared_server.stub.Classify, request) in CLEAN
+
+
+@RELAXED
+@given(request=variants, mode=modes)
+def test_any_variants_request(
+    shared_server: Running, request: pb.GenerateVariantsRequest, mode: dict[str, Any]
+) -> None:
+    """Whatever a request asks for, it is answered or cleanly refused."""
+    for field, value in mode.items():
+        getattr(request, field).CopyFrom(value)
+
+    assert code_of(shared_server.stub.GenerateVariants, request) in CLEAN
+
+
+@RELAXED
+@given(data=st.one_of(st.binary(max_size=200), damaged()))
+def test_any_bytes_as_a_picture(data: bytes) -> None:
+    """Bytes become a 28 x 28 image or a BadImage."""
+    try:
+        form = to_mnist_form(decode(data, ImageLimits()))
+    except BadImage:
+        return
+    assert form.shape == (28, 28)
+    assert form.dtype == "uint8"
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+    max_leaves=10,
+)
+FIELDS = json.loads(bundle.encode_manifest(bundles.manifest()))
+
+
+@RELAXED
+@given(raw=st.one_of(st.binary(), JSON.map(lambda value: json.dumps(value).encode())))
+def test_any_bytes_as_a_manifest(raw: bytes) -> None:
+    """Bytes that are no manifest are a BundleError that names the file."""
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        bundle.parse_manifest(raw, "here")
+
+
+@RELAXED
+@given(field=st.sampled_from(sorted(FIELDS)), value=JSON)
+def test_any_value_of_a_manifest(tmp_path: Path, field: str, value: Any) -> None:
+    """Any value in any field is a BundleError, for the version no longer fits."""
+    folder = bundles.build(tmp_path)
+    path = folder / bundle.MANIFEST
+    whole = path.read_bytes()
+    content = json.loads(whole)
+    if content[field] == value and type(content[field]) is type(value):
+        return
+    path.write_text(json.dumps(content | {field: value}))
+
+    with pytest.raises(BundleError):
+        bundle.load(folder)
+
+    path.write_bytes(whole)
+
+
+def test_deeply_nested_manifest() -> None:
+    """A manifest of a hundred thousand brackets is a BundleError as well."""
+    with pytest.raises(BundleError):
+        bundle.parse_manifest(b"[" * 100_000, "here")

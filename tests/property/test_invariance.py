@@ -1,0 +1,104 @@
+"""Answers do not depend on what they are asked together with."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.fuse import fuse
+from serving.generate import Around, Between, Plan, Prior
+from serving.model import Model, Posterior, Verdicts
+from serving.noise import standard_normal
+from serving.profiles import load_profile
+from tests import bundles
+
+SIZE = bundles.LATENT_SIZE
+seeds = st.integers(0, 2**64 - 1)
+
+
+@pytest.fixture(scope="module")
+def model(hands: Path) -> Model:
+    """The model of the tiny profile."""
+    return load_profile(next((hands / "tiny").glob("[0-9a-f]*"))).model
+
+
+def pictures(seed: int, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Return random images."""
+    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 99), count=st.integers(1, 150), data=st.data())
+def test_verdicts_do_not_depend_on_the_batch(
+    model: Model, seed: int, count: int, data: st.DataObject
+) -> None:
+    """A picture's verdict is the same alone, in any batch, in any order, in any chunk."""
+    images = pictures(seed, count)
+    order = data.draw(st.permutations(range(count)))
+
+    together = model.classify(images)
+    shuffled = model.classify(images[order])
+    place = data.draw(st.integers(0, count - 1))
+    alone = model.classify(images[place : place + 1])
+
+    np.testing.assert_allclose(
+        shuffled.probabilities, together.probabilities[order], rtol=0, atol=1e-6
+    )
+    np.testing.assert_allclose(shuffled.llr, together.llr[order], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        alone.probabilities[0], together.probabilities[place], rtol=0, atol=1e-6
+    )
+
+
+def plans(model: Model, seed: int, count: int) -> list[Plan]:
+    """Return a plan of each kind."""
+    ends = model.encode(pictures(seed % 99, 2))
+    centre = Posterior(ends.mean[:1], ends.deviation[:1])
+    return [Prior(SIZE, 1.0, seed), Around(centre, 1.5, seed), Between(ends, count)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, count=st.integers(1, 100), cuts=st.sets(st.integers(1, 99)))
+def test_pictures_do_not_depend_on_the_chunks(
+    model: Model, seed: int, count: int, cuts: set[int]
+) -> None:
+    """Cut anywhere, the pictures are the same to the bit."""
+    ends = [0, *sorted(cut for cut in cuts if cut < count), count]
+    spans = [range(start, stop) for start, stop in pairwise(ends)]
+    for plan in plans(model, seed, count):
+        whole = model.decode(plan.latents(range(count)))
+        pieces = [model.decode(plan.latents(span)) for span in spans]
+
+        assert np.array_equal(whole, np.concatenate(pieces))
+
+
+@given(seed=seeds, rows=st.integers(1, 40), size=st.integers(1, 40))
+def test_noise_is_a_function_of_seed_and_row(seed: int, rows: int, size: int) -> None:
+    """Each row can be had by itself, and another seed gives another one."""
+    together = standard_normal(seed, range(rows), size)
+    last = standard_normal(seed, range(rows - 1, rows), size)
+
+    assert np.array_equal(together[-1:], last)
+    assert not np.array_equal(together, standard_normal(seed ^ 1, range(rows), size))
+
+
+@given(data=st.data(), count=st.integers(2, 8))
+def test_fused_verdict_does_not_depend_on_the_order(data: st.DataObject, count: int) -> None:
+    """Fusing is symmetric, gives probabilities, and adds ratios."""
+    seed = data.draw(st.integers(0, 999))
+    draw = np.random.default_rng(seed)
+    verdicts = Verdicts(
+        draw.dirichlet((0.2, 0.2, 0.2), count).astype(np.float32),
+        draw.normal(size=count).astype(np.float32),
+    )
+    order = data.draw(st.permutations(range(count)))
+
+    fused = fuse(verdicts)
+    again = fuse(Verdicts(verdicts.probabilities[order], verdicts.llr[order]))
+
+    np.testing.assert_allclose(fused.probabilities.sum(), 1, atol=1e-6)
+    np.testing.assert_allclose(fused.probabilities, again.probabilities, atol=1e-6)
+    np.testing.assert_allclose(fused.llr, verdicts.llr.sum(keepdims=True), atol=1e-5)

@@ -1,0 +1,55 @@
+"""Threads for jobs, and the deadline at the head of the line."""
+
+import threading
+
+import pytest
+
+from serving.deadline import Deadline
+from serving.errors import DeadlineExpired
+from serving.workers import Workers
+
+
+class Waits(list[float]):
+    """Keeps what it is told."""
+
+    observe = list.append
+
+
+def at(now: float) -> Deadline:
+    """Return a deadline at 10 on a clock that stands still."""
+    return Deadline(at=10, clock=lambda: now)
+
+
+async def test_jobs_run_in_threads() -> None:
+    """A job runs in a named thread of the pool, and its wait is told."""
+    waits = Waits()
+    workers = Workers("test", 1, waits)
+
+    name = await workers.run(at(9), lambda: threading.current_thread().name)
+    workers.close()
+
+    assert name.startswith("onehand-test")
+    assert len(waits) == 1
+
+
+async def test_expired_job_is_not_run() -> None:
+    """A job whose deadline has passed when its turn comes is not begun."""
+    workers = Workers("test", 1, Waits())
+    done: list[int] = []
+
+    with pytest.raises(DeadlineExpired, match="test"):
+        await workers.run(at(10), done.append, 1)
+    workers.close()
+
+    assert done == []
+
+
+def test_deadline_is_the_earlier_one() -> None:
+    """The server's own limit holds where the caller has none, or a later one."""
+
+    def clock() -> float:
+        return 100.0
+
+    assert Deadline.after(None, 60, clock).at == 160
+    assert Deadline.after(5, 60, clock).at == 105
+    assert Deadline.after(90, 60, clock).at == 160

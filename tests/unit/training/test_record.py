@@ -1,0 +1,157 @@
+"""The record of an enrolment: what is remembered comes back, and damage is named."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.bundle import LABELS
+from training import record
+from training.record import Latent, Record, RecordError, Tests
+
+
+def make_record(seed: int = 0) -> Record:
+    """Return a record of every stage, with noise for pictures."""
+    draw = np.random.default_rng(seed)
+
+    def images(count: int, height: int = 28, width: int = 28) -> np.ndarray:
+        return draw.integers(0, 256, (count, height, width), dtype=np.uint8)
+
+    def floats(*shape: int) -> np.ndarray:
+        return draw.random(shape, dtype=np.float32)
+
+    forms = images(1)
+    tests = images(6)
+    tests[0] = forms[0]
+    return Record(
+        pictures=(images(1, 40, 31)[0],),
+        forms=forms,
+        augmented=images(12),
+        augmentations=tuple({"rotation": float(turn), "blur": 0.5} for turn in range(12)),
+        reconstructed_from=images(3),
+        reconstructions=images(3),
+        samples=images(5),
+        vae_history={"loss": (300.0, 210.5), "divergence": (0.0, 21.0)},
+        cnn_history={"loss": (0.5, 0.1), "accuracy": (0.8, 0.99)},
+        latent=Latent(floats(12, 4), floats(12, 2), np.arange(12, dtype=np.int64) % 3, 3, 0.9, 5),
+        feature_maps=(floats(6, 26, 26), floats(6, 3, 3)),
+        tests=Tests(tests, LABELS * 2, floats(6, 3), floats(6)),
+        seconds={"augment": 0.25, "VAE": 4.0},
+        config={"name": "tiny", "vae": {"hidden": [8, 4]}},
+    )
+
+
+def test_a_record_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    """Every array, number and word survives the way to disk and back."""
+    saved = make_record()
+
+    record.save(saved, tmp_path)
+    loaded = record.load(tmp_path)
+
+    assert dict(record._arrays(loaded)).keys() == dict(record._arrays(saved)).keys()
+    for name, array in record._arrays(saved):
+        found = dict(record._arrays(loaded))[name]
+        np.testing.assert_array_equal(found, array)
+        assert found.dtype == array.dtype
+    assert record._values(loaded) == record._values(saved)
+
+
+def test_a_record_of_a_recipe_that_skips_stages_comes_back(tmp_path: Path) -> None:
+    """What was empty stays empty, and no latent space stays None."""
+    full = make_record()
+
+    record.save(Record(pictures=full.pictures, forms=full.forms), tmp_path)
+    loaded = record.load(tmp_path)
+
+    assert loaded.latent is None
+    assert loaded.samples.shape == (0, 28, 28)
+    assert loaded.feature_maps == ()
+    assert loaded.tests.truth == ()
+
+
+def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
+    """Nothing of the time or the place gets into the files."""
+    written = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        record.save(make_record(), tmp_path / name)
+        home = tmp_path / name / "report"
+        written.append({path.name: path.read_bytes() for path in home.iterdir()})
+
+    assert written[0] == written[1]
+    assert set(written[0]) == {"record.npz", "record.json"}
+
+
+@pytest.mark.parametrize("name", [record.ARRAYS, record.VALUES])
+def test_a_missing_file_is_named_with_what_to_run(tmp_path: Path, name: str) -> None:
+    """Whoever copied a bundle without its report learns which file to make and how."""
+    record.save(make_record(), tmp_path)
+    (tmp_path / "report" / name).unlink()
+
+    with pytest.raises(RecordError, match=rf"{name}.*python -m training enroll"):
+        record.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (record.ARRAYS, b""),
+        (record.ARRAYS, b"not a zip"),
+        (record.ARRAYS, b"PK\x03\x04" + bytes(60)),
+        (record.VALUES, b"{"),
+        (record.VALUES, b"\xff"),
+        (record.VALUES, b"[]"),
+        (record.VALUES, b"{}"),
+        (record.VALUES, json.dumps({"format": 99}).encode()),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    """Garbage in either file is an error with a remedy, not a trace."""
+    record.save(make_record(), tmp_path)
+    (tmp_path / "report" / name).write_bytes(content)
+
+    with pytest.raises(RecordError, match=r"damaged.*python -m training enroll"):
+        record.load(tmp_path)
+
+
+def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
+    """Nothing is ever unpickled."""
+    record.save(make_record(), tmp_path)
+    arrays = dict(record._arrays(make_record()))
+    arrays["samples"] = np.array([{}], dtype=object)
+    np.savez(tmp_path / "report" / record.ARRAYS, allow_pickle=True, **arrays)
+
+    with pytest.raises(RecordError, match="pickle"):
+        record.load(tmp_path)
+
+
+def test_a_record_that_does_not_fit_together_is_refused() -> None:
+    """The message names the array, what was expected and what was found."""
+    full = make_record()
+
+    with pytest.raises(RecordError, match=r"augmented: expected uint8 \(0, 28, 28\), found"):
+        Record(pictures=full.pictures, forms=full.forms, augmented=full.augmented)
+    with pytest.raises(RecordError, match=r"forms: expected uint8"):
+        Record(pictures=full.pictures, forms=full.forms.astype(np.float32))  # type: ignore[arg-type]
+    with pytest.raises(RecordError, match="'mine'"):
+        Tests(full.forms, ("mine",), np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
+
+
+def test_a_loss_that_is_no_number_is_not_saved(tmp_path: Path) -> None:
+    """JSON has no NaN, so nothing is written that other readers could not read."""
+    full = make_record()
+    broken = Record(full.pictures, full.forms, vae_history={"loss": (float("nan"),)})
+
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        record.save(broken, tmp_path)
+
+    assert not list((tmp_path / "report").iterdir())
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((1000, 500), (480, 240)), ((300, 40), (300, 40))])
+def test_a_thumbnail_keeps_its_proportions(
+    shape: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    """Large pictures shrink until both sides fit; small ones stay."""
+    assert record.thumbnail(np.full(shape, 200, np.uint8)).shape == expected

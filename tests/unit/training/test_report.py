@@ -1,0 +1,290 @@
+"""The report: one page that asks nothing of anybody, and says what it cannot show."""
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving import bundle
+from serving.bundle import LABELS
+from tests import bundles
+from tests.unit.training.test_record import make_record
+from training import record, report
+from training.record import Record, RecordError, Tests
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=http://example.org/x>"
+VOID = {"img", "meta", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; fails where tags do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag, and that it waits for its end."""
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag that ends itself."""
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Match an end with the last tag that waits for one."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note what a reader reads."""
+        self.text += data
+
+    def ids(self) -> set[str]:
+        """Return the places that links can lead to."""
+        return {attributes["id"] for _, attributes in self.tags if "id" in attributes}
+
+
+def make(root: Path, shown: Record | None = None, **changes: object) -> Path:
+    """Save a tiny bundle with its record and return its folder."""
+    folder = bundles.build(root, **changes)  # type: ignore[arg-type]
+    record.save(shown or make_record(), folder)
+    return folder
+
+
+def read(folder: Path, benchmark: Path | None = None) -> Page:
+    """Render the report and parse it."""
+    return Page(report.render(folder, benchmark).read_text())
+
+
+def test_the_page_names_what_it_shows(tmp_path: Path) -> None:
+    """Profile, digit, recipe and version are in the title and on the page."""
+    folder = make(tmp_path)
+
+    path = report.render(folder)
+    text = path.read_text()
+
+    assert path == folder / "report" / "index.html"
+    assert f"<title>tiny · digit 2 · linear · {folder.name}</title>" in text
+    assert {"input", "augment", "vae", "rebuilt", "samples", "map", "cnn", "layers", "tests"} <= (
+        Page(text).ids()
+    )
+
+
+def test_the_page_asks_the_network_for_nothing(tmp_path: Path) -> None:
+    """Every source is inline data, every link stays on the page, and nothing is a script."""
+    folder = make(tmp_path)
+    page = read(folder)
+    text = (folder / "report" / "index.html").read_text()
+
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "iframe", "object"}
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("data:image/", "#"))
+    assert not re.search(r"https?:|@import|url\(", text)
+    assert {a["href"][1:] for t, a in page.tags if t == "a"} <= page.ids()
+
+
+def test_every_picture_has_a_text_for_those_who_cannot_see_it(tmp_path: Path) -> None:
+    """Images have alt texts, drawings have labels."""
+    page = read(make(tmp_path))
+
+    assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
+    assert all(attributes["aria-label"] for tag, attributes in page.tags if tag == "svg")
+
+
+def test_hovering_over_a_variation_tells_what_was_drawn(tmp_path: Path) -> None:
+    """The title of a variation holds its parameters."""
+    page = read(make(tmp_path))
+
+    titles = [attributes.get("title", "") for _, attributes in page.tags]
+    assert "variation 4: rotation 3, blur 0.5" in titles
+
+
+def test_hostile_words_stay_words(tmp_path: Path) -> None:
+    """Markup in a recipe, a metric, a setting or the benchmark is shown, never obeyed."""
+    shown = dataclasses.replace(
+        make_record(),
+        config={HOSTILE: {HOSTILE: HOSTILE}},
+        augmentations=({HOSTILE: 1.0},) * 12,
+        seconds={HOSTILE: 1.0},
+        vae_history={HOSTILE: (1.0, 2.0)},
+    )
+    folder = make(
+        tmp_path,
+        shown,
+        enrolment=bundle.Enrolment(1, HOSTILE, 0, "0" * 64),
+        metrics={HOSTILE: bundle.Metric(0.5, 3, HOSTILE)},
+    )
+    row = {"name": HOSTILE, "enrolled": 1, "trials": {HOSTILE: HOSTILE}}
+    benchmark = tmp_path / "benchmark.json"
+    benchmark.write_text(json.dumps({"command": HOSTILE, "recipe": HOSTILE, "rows": [row]}))
+
+    page = read(folder, benchmark)
+
+    assert page.text.count(HOSTILE) >= 8
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert all(a["src"].startswith("data:") for tag, a in page.tags if tag == "img")
+
+
+def test_equal_records_give_equal_pages(tmp_path: Path) -> None:
+    """Neither the time nor the place gets onto the page."""
+    first = report.render(make(tmp_path / "a")).read_bytes()
+    second = report.render(make(tmp_path / "b")).read_bytes()
+
+    assert first == second
+
+
+def test_stages_that_the_recipe_skips_are_left_out_and_named(tmp_path: Path) -> None:
+    """Without VAE and CNN their sections are gone, and the page says why."""
+    full = make_record()
+    bare = Record(full.pictures, full.forms, tests=full.tests)
+
+    page = read(make(tmp_path, bare))
+
+    assert not {"augment", "vae", "rebuilt", "samples", "map", "cnn", "layers"} & page.ids()
+    assert {"input", "tests", "benchmark", "bundle"} <= page.ids()
+    for clause in ("augments nothing", "trains no VAE", "trains no CNN", "no feature maps"):
+        assert clause in page.text
+
+
+def test_a_full_recipe_misses_nothing(tmp_path: Path) -> None:
+    """The note on skipped stages appears only where a stage is skipped."""
+    assert "leaves some sections out" not in read(make(tmp_path)).text
+
+
+def judged(answers: str, shown: Record) -> Record:
+    """Return the record with tests of truth own, other writer, other, answered by index."""
+    truth = tuple(label for label in LABELS for _ in range(len(answers) // 3))
+    chosen = np.eye(3, dtype=np.float32)[[int(answer) for answer in answers]]
+    images = np.random.default_rng(1).integers(0, 256, (len(answers), 28, 28), dtype=np.uint8)
+    tests = Tests(images, truth, chosen, np.zeros(len(answers), np.float32))
+    return dataclasses.replace(shown, tests=tests)
+
+
+@pytest.mark.parametrize(
+    ("answers", "headline", "advice"),
+    [
+        ("001122", "names 6 of 6 test pictures right", "No mistake among so few"),
+        ("021122", "2s by this writer 1 of 2", "weakest on 2s by this writer"),
+        ("121122", "2s by this writer 0 of 2", "wrong on all of 2s by this writer"),
+        ("000201222", "2s by other writers 1 of 3", "wrong on most of 2s by other writers"),
+    ],
+)
+def test_the_headline_counts_right_verdicts(
+    tmp_path: Path, answers: str, headline: str, advice: str
+) -> None:
+    """The page opens with how often the model was right, and where it is at its worst."""
+    text = read(make(tmp_path, judged(answers, make_record()))).text
+
+    assert headline in text
+    assert advice in text
+
+
+def test_a_test_on_the_enrolment_picture_is_marked_as_one(tmp_path: Path) -> None:
+    """Recognising the very picture that was enrolled is not sold as recognising the writer."""
+    full = make_record()
+    tests = Tests(full.forms, ("own",), np.array([[0.1, 0.8, 0.1]], np.float32), full.tests.llr[:1])
+
+    text = read(make(tmp_path, dataclasses.replace(full, tests=tests))).text
+
+    assert "the enrolment picture 0 of 1" in text
+    assert "does not even recognise what it was enrolled with" in text
+    assert "is an enrolment picture" in text
+
+
+def test_right_and_wrong_differ_in_words(tmp_path: Path) -> None:
+    """Nobody has to tell red from green."""
+    text = read(make(tmp_path, judged("011122", make_record()))).text
+
+    assert text.count("✗ wrong") == 1
+    assert text.count("✓ right") == 5
+
+
+def test_benchmark_figures_are_shown_with_their_command(tmp_path: Path) -> None:
+    """Figures come with intervals and a note; a figure that a system lacks is a dash."""
+    benchmark = tmp_path / "benchmark.json"
+    row = {
+        "name": "pixel cosine",
+        "enrolled": 1,
+        "auc": [0.83, 0.8, 0.86],
+        "own": None,
+        "trials": {"genuine": 240},
+    }
+    benchmark.write_text(
+        json.dumps({"command": "evaluate --it", "recipe": "seed", "rows": [row], "more": 1})
+    )
+
+    text = read(make(tmp_path), benchmark).text
+
+    for part in (
+        "pixel cosine",
+        "0.830",
+        "0.80\N{EN DASH}0.86",
+        "\N{EN DASH}",
+        "240 genuine",
+        "evaluate --it",
+    ):
+        assert part in text
+    assert "same form" in text
+
+
+def test_without_a_benchmark_the_page_says_how_to_make_one(tmp_path: Path) -> None:
+    """The command is on the page."""
+    assert report.EVALUATE in read(make(tmp_path)).text
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"rows": []}', '{"rows": [{"auc": [1]}]}'])
+def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
+    """A missing or damaged file is an error with its path and the command to make it."""
+    benchmark = tmp_path / "benchmark.json"
+    if content is not None:
+        benchmark.write_text(content)
+
+    with pytest.raises(report.ReportError, match=r"benchmark\.json.*python -m training evaluate"):
+        report.render(make(tmp_path), benchmark)
+
+
+def test_a_bundle_without_a_record_says_what_is_missing(tmp_path: Path) -> None:
+    """The error names the file and what to run, and no page is written."""
+    folder = bundles.build(tmp_path)
+
+    with pytest.raises(RecordError, match=r"record\.json.*python -m training enroll"):
+        report.render(folder)
+
+    assert not (folder / "report").exists()
+
+
+def test_a_changed_bundle_has_no_report(tmp_path: Path) -> None:
+    """The hashes on the page are true because they were checked for it."""
+    folder = make(tmp_path)
+    with open(folder / bundle.DECODER, "ab") as file:
+        file.write(b"x")
+
+    with pytest.raises(bundle.BundleError, match=r"decoder\.onnx"):
+        report.render(folder)
+
+
+def test_the_bundle_still_serves_beside_its_report(tmp_path: Path) -> None:
+    """The report is no part of the contract."""
+    folder = make(tmp_path)
+    report.render(folder)
+
+    assert bundle.load(folder).manifest.profile == "tiny"
+
+
+def test_a_bundle_can_be_named_by_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside the bundle's folder, ``.`` is the bundle."""
+    monkeypatch.chdir(make(tmp_path))
+
+    assert report.render(Path()).is_file()
