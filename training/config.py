@@ -1,0 +1,191 @@
+"""What can be chosen, as values: one frozen dataclass for each stage, one recipe for each whole.
+
+``SEED`` is the recipe that this project started from, to the letter of its figures; it is the
+baseline and must not be improved. ``RECIPES`` lists all of them by name.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Range:
+    """A uniform distribution from ``low`` to ``high``."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How variations of the enrolled picture are drawn.
+
+    Attributes:
+        count: variations.
+        canvas: rows and columns on which the picture is varied; lengths below are in its pixels.
+        edge_touched: probability that an edge pixel of the ink is changed at all.
+        edge_cleared: probability that a touched pixel left (above) of the middle is cleared.
+        edge_filled: probability that a touched pixel right of (below) the middle is filled;
+            1 or more = always.
+        kernels: sides of the square with which the ink is eroded or dilated; empty = neither.
+        rotation: degrees, counter-clockwise.
+        translation: pixels, in both axes.
+        brightness: factor.
+        contrast: factor about the image's mean.
+        blur_probability: share of variations that are blurred.
+        blur: radius in pixels (standard deviation of the Gaussian).
+        mnist_form: bring every variation to the box and centre of MNIST.
+    """
+
+    count: int = 100
+    canvas: tuple[int, int] = (405, 257)
+    edge_touched: float = 0.8
+    edge_cleared: Range = Range(0.1, 0.3)
+    edge_filled: Range = Range(1.5, 3.0)
+    kernels: tuple[int, ...] = (5, 7, 9, 11)
+    rotation: Range = Range(-5, 5)
+    translation: Range = Range(-10, 10)
+    brightness: Range = Range(0.5, 1.5)
+    contrast: Range = Range(0.5, 1.5)
+    blur_probability: float = 0.7
+    blur: Range = Range(1.5, 3.0)
+    mnist_form: bool = False
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a network is trained: Adam (Kingma and Ba 2015, arXiv:1412.6980) for so many epochs."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    epsilon: float = 1e-8
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """The variational autoencoder.
+
+    Attributes:
+        hidden: widths of the encoder's layers; the decoder has them in reverse.
+        latent: dimensions of the latent space.
+        noise: factor on the deviation while training, 1 = the textbook's.
+        divergence_weight: factor on the Kullback-Leibler term, 1 = the evidence lower bound.
+        fit: how it is trained.
+    """
+
+    hidden: tuple[int, ...] = (512, 256)
+    latent: int = 128
+    noise: float = 2.0
+    divergence_weight: float = 0.5
+    fit: FitConfig = FitConfig(epochs=100, batch_size=8)
+
+
+@dataclass(frozen=True)
+class CnnConfig:
+    """The three-class convolutional network.
+
+    Attributes:
+        channels: of the three convolutions.
+        dense: width of the layer before the classes.
+        fit: how it is trained; Keras' Adam has epsilon 1e-7.
+    """
+
+    channels: tuple[int, int, int] = (32, 64, 64)
+    dense: int = 64
+    fit: FitConfig = FitConfig(epochs=5, batch_size=64, epsilon=1e-7)
+
+
+@dataclass(frozen=True)
+class TrainingSetConfig:
+    """What the classifier is trained on.
+
+    Attributes:
+        own: where the own class comes from: any of ``augmented``, ``sampled``.
+        samples: images drawn from the autoencoder's prior.
+        same_pipeline: pass the other classes through the augmentation and the autoencoder too,
+            at the own class's rate, so that no class can be told by how its images were made.
+        balanced: draw each class equally often; otherwise each image.
+        per_class: images of each class in a balanced epoch.
+    """
+
+    own: tuple[str, ...] = ("sampled",)
+    samples: int = 100
+    same_pipeline: bool = False
+    balanced: bool = False
+    per_class: int = 2000
+
+
+@dataclass(frozen=True)
+class LatentConfig:
+    """The map of the latent space.
+
+    Attributes:
+        perplexity: effective number of neighbours in t-SNE.
+        clusters: of K-means.
+        neighbours: over which trustworthiness is taken.
+        seed: of t-SNE and K-means.
+    """
+
+    perplexity: float = 30.0
+    clusters: int = 10
+    neighbours: int = 5
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what an enrolment does, but for the pictures and the seed."""
+
+    name: str
+    summary: str
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    vae: VaeConfig = field(default_factory=VaeConfig)
+    training_set: TrainingSetConfig = field(default_factory=TrainingSetConfig)
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    latent: LatentConfig = field(default_factory=LatentConfig)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain nested values."""
+        return dataclasses.asdict(self)
+
+    def sha256(self) -> str:
+        """Return a hash that changes with any choice."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+
+SEED = Recipe(
+    name="seed",
+    summary="the notebook that this project started from, to the letter; the baseline",
+)
+
+# Half the canvas of the seed in each direction is still six times MNIST's resolution. The ranges
+# are what one writer's digits differ by, rather than what a whole population does.
+_GENTLE = AugmentConfig(
+    canvas=(168, 168),
+    edge_touched=0.3,
+    edge_cleared=Range(0.1, 0.3),
+    edge_filled=Range(0.1, 0.3),
+    kernels=(3,),
+    rotation=Range(-5, 5),
+    translation=Range(-3, 3),
+    brightness=Range(0.9, 1.1),
+    contrast=Range(0.9, 1.1),
+    blur_probability=0.5,
+    blur=Range(1.0, 3.0),
+    mnist_form=True,
+)
+
+REMEDIED = Recipe(
+    name="remedied",
+    summary="the seed's stages with one image form, one pipeline and equal shares for all classes",
+    augment=_GENTLE,
+    vae=VaeConfig(latent=32, noise=1.0, divergence_weight=1.0, fit=FitConfig(100, 8)),
+    training_set=TrainingSetConfig(own=("augmented", "sampled"), same_pipeline=True, balanced=True),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (SEED, REMEDIED)}
+DEFAULT = "remedied"

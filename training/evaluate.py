@@ -1,0 +1,368 @@
+"""The writer benchmark, run: recipes and baselines on the same trials, as a table and JSON.
+
+Every enrolment's scores are kept in a file of their own under ``--out``, named after all that
+decides them, so a run that was stopped goes on where it was, and figures are cheap to redo.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from serving.images.mnist_form import centre_in_form
+from training import data, probes
+from training.config import RECIPES
+from training.export import ClassifierGraph
+from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
+from training.pipeline import Learned, learn
+from training.record import replace_file
+from training.synthesize import OTHER_WRITER, OWN, reconstruct, sample_prior
+from training.trials import Trial, WriterDigits, draw_trials, without_validation
+
+Images = NDArray[np.uint8]
+Scores = dict[str, NDArray[Any]]
+
+PIXEL_COSINE = "pixel-cosine"
+_GROUPS = ("genuine", "impostors", "others", "strangers")
+_MEAN_OF = 100
+
+
+@dataclass(frozen=True)
+class Job:
+    """One enrolment to score: what, on which trial, kept where."""
+
+    recipe: str
+    digit: int
+    trial: Trial
+    seed: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a recipe with so many enrolment pictures."""
+
+    name: str
+    enrolled: int
+    figures: dict[str, Estimate]
+    probes: dict[str, float]
+    trials: dict[str, int]
+    cost: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; estimates as [value, low, high]."""
+        plain = asdict(self) | {
+            name: [each.value, each.low, each.high] for name, each in self.figures.items()
+        }
+        del plain["figures"]
+        return plain
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score what is asked for, print the table, write ``results.json``; return 0."""
+    corpus = _load_corpus(options.mnist, options.qmnist)
+    names = options.recipe or [PIXEL_COSINE, *RECIPES]
+    rows = []
+    for name in names:
+        for pictures in options.pictures:
+            trials = draw_trials(
+                corpus, options.digit, pictures, options.enrolments, options.writers, options.seed
+            )
+            jobs = [_job(name, trial, options) for trial in trials]
+            _score_missing(jobs, options, f"{name}, {pictures} enrolled")
+            rows.append(summarise(name, pictures, jobs))
+    command = "python -m training evaluate " + " ".join(_shown(options))
+    document = {
+        "command": command,
+        "recipe": ", ".join(names),
+        "digit": options.digit,
+        "form": "same form",
+        "rows": [row.as_dict() for row in rows],
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    replace_file(options.out / "results.json", json.dumps(document, indent=1).encode() + b"\n")
+    print(format_table(rows))
+    print(f"\n{command}\n{options.out / 'results.json'}")
+    return 0
+
+
+def summarise(name: str, enrolled: int, jobs: Sequence[Job]) -> Row:
+    """Return the figures over all jobs, which are scored already."""
+    scores = [_read(job.path) for job in jobs]
+    writers = [job.trial.writer for job in jobs]
+    random = np.random.default_rng(0)
+
+    def pooled(measure: Callable[[Any, Any], float]) -> Callable[[NDArray[np.int64]], float]:
+        def figure(chosen: NDArray[np.int64]) -> float:
+            return measure(*(_pool(scores, f"{group}.llr", chosen) for group in _GROUPS[:2]))
+
+        return figure
+
+    each = np.array([auc(one["genuine.llr"], one["impostors.llr"]) for one in scores])
+    figures = {
+        "auc": bootstrap(pooled(auc), writers, random),
+        "auc_each": bootstrap(lambda chosen: float(each[chosen].mean()), writers, random),
+        "eer": bootstrap(pooled(eer), writers, random),
+    }
+    if "genuine.probabilities" in scores[0]:
+        figures |= _decisions(scores, writers, random)
+    return Row(
+        name=name,
+        enrolled=enrolled,
+        figures=figures,
+        probes=_probes(scores),
+        trials={
+            "writers": len(set(writers)),
+            "enrolments": len(jobs),
+            **{group: sum(len(one[f"{group}.llr"]) for one in scores) for group in _GROUPS[:3]},
+        },
+        cost={
+            "seconds": float(np.mean([one["seconds"] for one in scores])),
+            "peak_mib": float(np.max([one["peak_mib"] for one in scores])),
+        },
+    )
+
+
+def _decisions(
+    scores: Sequence[Scores], writers: Sequence[int], random: np.random.Generator
+) -> dict[str, Estimate]:
+    def recall(group: str, label: int) -> Callable[[NDArray[np.int64]], float]:
+        def figure(chosen: NDArray[np.int64]) -> float:
+            labels = _pool(scores, f"{group}.probabilities", chosen).argmax(axis=1)
+            return float((labels == label).mean())
+
+        return figure
+
+    recalls = {
+        "own": recall("genuine", 0),
+        "other_writer": recall("impostors", 1),
+        "other": recall("others", 2),
+    }
+
+    def mean_recall(chosen: NDArray[np.int64]) -> float:
+        return float(np.mean([one(chosen) for one in recalls.values()]))
+
+    def calibration(chosen: NDArray[np.int64]) -> float:
+        """Expected calibration error over equal shares of the three classes."""
+        parts = [_pool(scores, f"{group}.probabilities", chosen) for group in _GROUPS[:3]]
+        size = min(len(part) for part in parts)
+        fixed = np.random.default_rng(0)
+        parts = [part[fixed.integers(len(part), size=size)] for part in parts]
+        truth = np.repeat(np.arange(3), size)
+        together = np.concatenate(parts)
+        return expected_calibration_error(together.max(axis=1), together.argmax(axis=1) == truth)
+
+    named = recalls | {"mean_recall": mean_recall, "ece": calibration}
+    return {name: bootstrap(figure, writers, random) for name, figure in named.items()}
+
+
+def _probes(scores: Sequence[Scores]) -> dict[str, float]:
+    everything = np.arange(len(scores))
+    strangers, impostors = (
+        _pool(scores, f"{group}.llr", everything) for group in ("strangers", "impostors")
+    )
+    found = {"P4": auc(strangers, impostors)}
+    if "P1" not in scores[0]:
+        return found
+
+    def share(group: str, label: int) -> float:
+        labels = _pool(scores, f"{group}.probabilities", everything).argmax(axis=1)
+        return float((labels == label).mean())
+
+    return {
+        "P1": float(np.mean([one["P1"] for one in scores])),
+        "P2": share("through_vae", OWN),
+        "P3": share("generated", OWN) - share("genuine", OWN),
+        **found,
+        "P5": float(np.mean([one["P5"] for one in scores if np.isfinite(one["P5"])])),
+        "P6": share("enrolled", OWN),
+    }
+
+
+def _pool(scores: Sequence[Scores], key: str, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.concatenate([scores[index][key] for index in chosen])
+
+
+def score_trial(job: Job, corpus: WriterDigits, background: data.Digits) -> Scores:
+    """Enrol, and return scores of all groups of the trial."""
+    images = corpus.digits.images
+    forms = images[job.trial.enrolled]
+    start = time.perf_counter()
+    if job.recipe == PIXEL_COSINE:
+        answer: Callable[[Images], Scores] = _pixel_cosine(forms)
+        learned = None
+    else:
+        learned = learn(forms, job.digit, RECIPES[job.recipe], background, job.seed)
+        answer = _answers(learned)
+    scores: Scores = {"seconds": np.array(time.perf_counter() - start)}
+    for group in _GROUPS:
+        scores |= _named(group, answer(images[getattr(job.trial, group)]))
+    if learned is not None:
+        scores |= _probe(learned, job, images, background)
+    scores["peak_mib"] = np.array(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return scores
+
+
+def _probe(learned: Learned, job: Job, images: Images, background: data.Digits) -> Scores:
+    generator = torch.Generator().manual_seed(job.seed + 1)
+    answer = _answers(learned)
+    training = learned.training_set
+    own, other_writer = (training.images[training.labels == label] for label in (OWN, OTHER_WRITER))
+    fresh = sample_prior(learned.vae, learned.recipe.vae.latent, 100, generator)
+    if learned.recipe.augment.mnist_form:
+        fresh = np.stack([centre_in_form(np.where(one < 16, 0, one)) for one in fresh])
+    through = reconstruct(learned.vae, images[job.trial.impostors])
+    return {
+        "P1": np.array(probes.shortcut_auc(own, other_writer)),
+        "P5": np.array(_mean_enrolment(job, images, background)),
+        **_named("generated", answer(fresh)),
+        **_named("through_vae", answer(through)),
+        **_named("enrolled", answer(learned.forms)),
+    }
+
+
+def _mean_enrolment(job: Job, images: Images, background: data.Digits) -> float:
+    """Return P5 for one in ten enrolments: the AUC after enrolling a mean of many writers."""
+    if job.trial.turn or job.trial.writer % 50:
+        return float("nan")
+    same_digit, _ = background.split(job.digit)
+    random = np.random.default_rng(job.seed)
+    mean = random.permutation(same_digit)[:_MEAN_OF].mean(axis=0)
+    form = centre_in_form(np.where(mean < 64, 0, mean).astype(np.uint8))
+    answer = _answers(learn(form[None], job.digit, RECIPES[job.recipe], background, job.seed))
+    return auc(*(answer(images[getattr(job.trial, group)])["llr"] for group in _GROUPS[:2]))
+
+
+def _answers(learned: Learned) -> Callable[[Images], Scores]:
+    graph = ClassifierGraph(learned.cnn, learned.training_set.priors()).eval()
+
+    def answer(images: Images) -> Scores:
+        with torch.inference_mode():
+            probabilities, llr = graph(torch.from_numpy(images))
+        return {"probabilities": probabilities.numpy(), "llr": llr.numpy()}
+
+    return answer
+
+
+def _pixel_cosine(forms: Images) -> Callable[[Images], Scores]:
+    def unit(images: Images) -> NDArray[np.float64]:
+        rows = images.reshape(len(images), -1).astype(np.float64)
+        directions: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return directions
+
+    reference = unit(forms).mean(axis=0)
+    return lambda images: {"llr": unit(images) @ reference}
+
+
+def _named(group: str, scores: Scores) -> Scores:
+    return {f"{group}.{name}": value for name, value in scores.items()}
+
+
+def _job(name: str, trial: Trial, options: argparse.Namespace) -> Job:
+    recipe = RECIPES[name].sha256()[:8] if name in RECIPES else "0"
+    home = options.out / f"{name}-{recipe}-{options.background}"
+    parts = (
+        f"digit{options.digit}", f"seed{options.seed}", f"enrolled{len(trial.enrolled)}",
+        f"writer{trial.writer}", f"turn{trial.turn}",
+    )  # fmt: skip
+    return Job(name, options.digit, trial, options.seed, home / ("-".join(parts) + ".npz"))
+
+
+def _score_missing(jobs: Sequence[Job], options: argparse.Namespace, title: str) -> None:
+    missing = [job for job in jobs if not job.path.exists()]
+    if not missing:
+        return
+    missing[0].path.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["TQDM_DISABLE"] = "1"  # read by the workers: one bar is enough
+    where = (options.mnist, options.qmnist, options.background)
+    workers = len(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    bar = tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc=title, unit="enrolment")
+    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(_score_and_keep, job, *where) for job in missing]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _score_and_keep(job: Job, mnist: Path, qmnist: Path, background: str) -> None:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    corpus = _load_corpus(mnist, qmnist)
+    scores = score_trial(job, corpus, _load_background(mnist, qmnist, background))
+    partial = job.path.with_suffix(f".{os.getpid()}.partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **scores)
+    partial.replace(job.path)
+
+
+@cache
+def _load_corpus(mnist: Path, qmnist: Path) -> WriterDigits:
+    digits = data.load_mnist(mnist)
+    return WriterDigits(digits, data.load_writers(qmnist, digits))
+
+
+@cache
+def _load_background(mnist: Path, qmnist: Path, kind: str) -> data.Digits:
+    background = data.load_bundled() if kind == "bundled" else data.load_mnist(mnist)
+    return without_validation(background, _load_corpus(mnist, qmnist))
+
+
+def _read(path: Path) -> Scores:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _shown(options: argparse.Namespace) -> Iterator[str]:
+    yield "--mnist MNIST --qmnist QMNIST"
+    for name in ("digit", "writers", "enrolments", "background", "seed"):
+        yield f"--{name} {getattr(options, name)}"
+    yield "--pictures " + " ".join(map(str, options.pictures))
+    for name in options.recipe or ():
+        yield f"--recipe {name}"
+
+
+_COLUMNS = ("auc", "auc_each", "eer", "own", "other_writer", "other", "mean_recall", "ece")
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """Return two Markdown tables: figures with intervals, and probes with cost."""
+    lines = [
+        "| recipe | pictures | " + " | ".join(_COLUMNS) + " |",
+        "|---" * (2 + len(_COLUMNS)) + "|",
+    ]
+    for row in rows:
+        cells = [str(row.figures[name]) if name in row.figures else "-" for name in _COLUMNS]
+        lines.append(f"| {row.name} | {row.enrolled} | " + " | ".join(cells) + " |")
+    names = ("P1", "P2", "P3", "P4", "P5", "P6")
+    lines += [
+        "",
+        "| recipe | pictures | " + " | ".join(names) + " | writers | enrolments | s each | MiB |",
+        "|---" * (6 + len(names)) + "|",
+    ]
+    for row in rows:
+        cells = [f"{row.probes[name]:.3f}" if name in row.probes else "-" for name in names]
+        lines.append(
+            f"| {row.name} | {row.enrolled} | "
+            + " | ".join(cells)
+            + f" | {row.trials['writers']} | {row.trials['enrolments']}"
+            + f" | {row.cost['seconds']:.1f} | {row.cost['peak_mib']:.0f} |"
+        )
+    return "\n".join(lines)

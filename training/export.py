@@ -1,0 +1,344 @@
+"""Networks to a bundle: ONNX graphs that answer as torch does, golden vectors, manifest.
+
+The graphs take bytes and noise and hold all arithmetic, so nothing is left for the server to get
+wrong, and no random operation, so the server owns the seed. A graph that differs from its network
+is not written.
+"""
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from serving import bundle
+from serving.runtime import open_session
+from training.errors import ParityError
+from training.vae import Vae, reparameterise
+
+OPSET = 20
+IR_VERSION = 10
+TOLERANCE = 1e-5
+BATCHES = (1, 7, 64)
+# Another processor adds up in another order, so the server allows a little more than the export.
+GOLDEN_TOLERANCE = 1e-4
+_GOLDEN_ROWS = 16
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+class ClassifierGraph(nn.Module):
+    """Images uint8 (n, 28, 28) -> probabilities (n, 3), llr (n,).
+
+    The likelihood ratio is the posterior odds of own against other writer, divided by the odds
+    that the training set's class shares implied.
+    """
+
+    def __init__(self, network: nn.Module, priors: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("prior_log_odds", torch.tensor(priors[0] / priors[1]).log())
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return probabilities in the order of ``bundle.LABELS`` and the natural-log ratio."""
+        logits = self.network(images.to(torch.float32) / 255)
+        llr = logits[:, 0] - logits[:, 1] - self.prior_log_odds
+        return torch.softmax(logits, dim=1), llr
+
+
+class EncoderGraph(nn.Module):
+    """Images uint8 (n, 28, 28), noise (n, z) -> latent, mean, log-variance, each (n, z)."""
+
+    def __init__(self, vae: Vae) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the reparameterised point, and what it was drawn from."""
+        mean, log_variance = self.vae.encode(images.to(torch.float32) / 255)
+        return reparameterise(mean, log_variance, noise), mean, log_variance
+
+
+class DecoderGraph(nn.Module):
+    """Latent points (n, z) -> pixels (n, 28, 28) in [0, 1]."""
+
+    def __init__(self, vae: Vae) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Return the pixels."""
+        return self.vae.decode(latent)
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The three networks as they are exported.
+
+    Attributes:
+        classifier: see ``ClassifierGraph``.
+        vae: encoder and decoder.
+        latent: dimensions of the latent space.
+        priors: class shares that the probabilities stand for.
+    """
+
+    classifier: ClassifierGraph
+    vae: Vae
+    latent: int
+    priors: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the bundle is of, and how it came about."""
+
+    profile: str
+    digit: int
+    enrolment: bundle.Enrolment
+    metrics: Mapping[str, bundle.Metric]
+
+
+def export(
+    graphs: Graphs, identity: Identity, examples: NDArray[np.uint8], root: Path, seed: int
+) -> Path:
+    """Export, check and write a bundle; return its folder.
+
+    Args:
+        graphs: trained networks.
+        identity: profile, digit, recipe, figures.
+        examples: uint8 (n, 28, 28), images of the kind the graphs will see; n >= 1. Some of them
+            are written into the bundle as golden vectors.
+        root: folder of all profiles.
+        seed: of the noise in the checks.
+
+    Raises:
+        ParityError: a graph differs from its network by more than ``TOLERANCE``, or flips a label.
+        serving.errors.BundleError: the profile's name is not allowed.
+    """
+    bundle.check_profile_name(identity.profile)
+    networks = _networks(graphs)
+    contracts = _contracts(graphs.latent)
+    models = {
+        name: _to_onnx(networks[name], contracts[name], f"{identity.profile}/{name}")
+        for name in networks
+    }
+    random = np.random.default_rng(seed)
+    batches = [_check_inputs(examples, graphs.latent, size, random) for size in BATCHES]
+    parity = _check_parity(networks, contracts, models, batches)
+    golden_inputs = _check_inputs(examples, graphs.latent, _GOLDEN_ROWS, random)
+    contents = {
+        **models,
+        bundle.GOLDEN: _to_npz(_golden(networks, contracts, golden_inputs)),
+    }
+    return bundle.save(_manifest(graphs, identity, contracts, parity), contents, root)
+
+
+def _networks(graphs: Graphs) -> dict[str, nn.Module]:
+    networks: dict[str, nn.Module] = {
+        bundle.CLASSIFIER: graphs.classifier,
+        bundle.ENCODER: EncoderGraph(graphs.vae),
+        bundle.DECODER: DecoderGraph(graphs.vae),
+    }
+    return {name: network.eval() for name, network in networks.items()}
+
+
+def _contracts(latent: int) -> dict[str, bundle.Graph]:
+    def tensor(
+        name: str, shape: tuple[int, ...], meaning: str, dtype: str = "float32"
+    ) -> bundle.Tensor:
+        return bundle.Tensor(name, "uint8" if dtype == "uint8" else "float32", shape, meaning)
+
+    images = tensor("images", (-1, 28, 28), "MNIST form, white ink on black", "uint8")
+    point = (-1, latent)
+    latents = tensor("latent", point, "mean + exp(log_variance / 2) * noise")
+    return {
+        bundle.CLASSIFIER: bundle.Graph(
+            (images,),
+            (
+                tensor("probabilities", (-1, 3), "own, other_writer, other; sum 1"),
+                tensor("llr", (-1,), "natural-log likelihood ratio, own to other_writer"),
+            ),
+        ),
+        bundle.ENCODER: bundle.Graph(
+            (images, tensor("noise", point, "N(0, I), or 0 for the mean")),
+            (
+                latents,
+                tensor("mean", point, "of the posterior"),
+                tensor("log_variance", point, "of the posterior, natural log"),
+            ),
+        ),
+        bundle.DECODER: bundle.Graph(
+            (latents,), (tensor("pixels", (-1, 28, 28), "0 = black to 1 = white"),)
+        ),
+    }
+
+
+def _to_onnx(network: nn.Module, contract: bundle.Graph, identity: str) -> bytes:
+    """Return the network as the bytes of a self-contained ONNX file with a free batch axis."""
+    batch = torch.export.Dim("batch", min=1, max=65536)
+    with warnings.catch_warnings():
+        # The exporter's own use of deprecated torch internals is not the user's business.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            tuple(_example(tensor) for tensor in contract.inputs),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[tensor.name for tensor in contract.inputs],
+            output_names=[tensor.name for tensor in contract.outputs],
+            dynamic_shapes=tuple({0: batch} for _ in contract.inputs),
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ParityError(f"{identity}: the exporter returned no graph")
+    model = program.model_proto
+    _strip(model, identity)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+def _example(tensor: bundle.Tensor) -> Tensor:
+    shape = (2, *tensor.shape[1:])
+    return torch.zeros(shape, dtype=torch.uint8 if tensor.dtype == "uint8" else torch.float32)
+
+
+def _strip(model: onnx.ModelProto, identity: str) -> None:
+    """Remove what the exporter notes of this machine (stack traces with paths), name the graph."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    graph.ClearField("value_info")
+    graph.name = identity.rsplit("/", 1)[1].removesuffix(".onnx")
+    model.ClearField("metadata_props")
+    model.ClearField("doc_string")
+    model.ir_version = IR_VERSION
+    model.producer_name = "onehand"
+    model.producer_version = package_version("onehand")
+    onnx.helper.set_model_props(
+        model, {"onehand.schema": str(bundle.SCHEMA_VERSION), "onehand.graph": identity}
+    )
+
+
+def _check_inputs(
+    examples: NDArray[np.uint8], latent: int, size: int, random: np.random.Generator
+) -> Arrays:
+    """Return inputs for all graphs: half examples, half random pixels, and noise."""
+    images = examples[np.arange(size) % len(examples)].copy()
+    images[size // 2 + 1 :] = random.integers(0, 256, images[size // 2 + 1 :].shape)
+    noise = random.standard_normal((size, latent)).astype(np.float32)
+    return {"images": images, "noise": noise, "latent": noise}
+
+
+def _run_torch(network: nn.Module, contract: bundle.Graph, inputs: Arrays) -> Arrays:
+    with torch.inference_mode():
+        outputs = network(*(torch.from_numpy(inputs[tensor.name]) for tensor in contract.inputs))
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    names = [tensor.name for tensor in contract.outputs]
+    return {name: value.numpy() for name, value in zip(names, outputs, strict=True)}
+
+
+def _run_onnx(model: bytes, contract: bundle.Graph, inputs: Arrays) -> Arrays:
+    session = open_session(model)  # the very session that serves
+    names = [tensor.name for tensor in contract.outputs]
+    outputs = session.run(names, {tensor.name: inputs[tensor.name] for tensor in contract.inputs})
+    return dict(zip(names, outputs, strict=True))
+
+
+def _check_parity(
+    networks: Mapping[str, nn.Module],
+    contracts: Mapping[str, bundle.Graph],
+    models: Mapping[str, bytes],
+    batches: Sequence[Arrays],
+) -> bundle.Parity:
+    worst = dict.fromkeys(networks, 0.0)
+    flips = 0
+    for inputs in batches:
+        for name, network in networks.items():
+            expected = _run_torch(network, contracts[name], inputs)
+            found = _run_onnx(models[name], contracts[name], inputs)
+            worst[name] = max(worst[name], *(_difference(expected[k], found[k]) for k in expected))
+            if name == bundle.CLASSIFIER:
+                labels = (answers["probabilities"].argmax(axis=1) for answers in (expected, found))
+                flips += int(np.count_nonzero(next(labels) != next(labels)))
+    for name, difference in worst.items():
+        if not difference <= TOLERANCE:
+            raise ParityError(
+                f"{name}: expected onnxruntime within {TOLERANCE} of torch, found {difference:.2e}"
+            )
+    if flips:
+        raise ParityError(f"{bundle.CLASSIFIER}: expected equal labels, found {flips} flipped")
+    return bundle.Parity(
+        tolerance=TOLERANCE,
+        batches=BATCHES,
+        classifier=worst[bundle.CLASSIFIER],
+        encoder=worst[bundle.ENCODER],
+        decoder=worst[bundle.DECODER],
+        label_flips=flips,
+    )
+
+
+def _difference(expected: NDArray[np.generic], found: NDArray[np.generic]) -> float:
+    """Return the largest difference, relative where values are larger than 1.
+
+    Log-variances and log-ratios of pixels that no writer ever drew run to thousands, where
+    float32 itself has steps of 1e-4.
+    """
+    scale = np.maximum(1, np.abs(expected.astype(np.float64)))
+    return float(np.max(np.abs(expected.astype(np.float64) - found.astype(np.float64)) / scale))
+
+
+def _golden(
+    networks: Mapping[str, nn.Module], contracts: Mapping[str, bundle.Graph], inputs: Arrays
+) -> Arrays:
+    """Return inputs and what torch makes of them; pixels are decoded from the encoder's latent."""
+    golden = {name: inputs[name] for name in ("images", "noise")}
+    for name in (bundle.CLASSIFIER, bundle.ENCODER, bundle.DECODER):
+        golden.update(_run_torch(networks[name], contracts[name], golden))
+    return golden
+
+
+def _to_npz(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _manifest(
+    graphs: Graphs,
+    identity: Identity,
+    contracts: dict[str, bundle.Graph],
+    parity: bundle.Parity,
+) -> bundle.Manifest:
+    return bundle.Manifest(
+        schema_version=bundle.SCHEMA_VERSION,
+        profile=identity.profile,
+        version="",
+        digit=identity.digit,
+        labels=bundle.LABELS,
+        latent_size=graphs.latent,
+        graphs=contracts,
+        decision=bundle.Decision("argmax", graphs.priors),
+        enrolment=identity.enrolment,
+        producer=bundle.Producer(
+            onehand=package_version("onehand"),
+            torch=str(torch.__version__),
+            onnx=onnx.__version__,
+            onnxruntime=package_version("onnxruntime"),
+            numpy=np.__version__,
+            opset=OPSET,
+            ir_version=IR_VERSION,
+        ),
+        parity=parity,
+        metrics=dict(identity.metrics),
+        golden_tolerance=GOLDEN_TOLERANCE,
+        files={},
+    )

@@ -1,0 +1,85 @@
+"""Figures of verification, with intervals that respect who wrote what.
+
+A writer's images resemble each other, so intervals come from drawing whole writers with
+replacement (the bootstrap of Efron 1979, by cluster), never single images.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score, roc_curve
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def auc(genuine: Floats, impostor: Floats) -> float:
+    """Return the area under the ROC curve: P(genuine > impostor) + P(equal) / 2."""
+    return float(roc_auc_score(*_labelled(genuine, impostor)))
+
+
+def eer(genuine: Floats, impostor: Floats) -> float:
+    """Return the equal error rate: where as many impostors pass as genuine ones fail, 0 to 1.
+
+    Between two thresholds the ROC curve is taken as straight.
+    """
+    passed, caught, _ = roc_curve(*_labelled(genuine, impostor))
+    failed = 1 - caught
+    return float(np.interp(0, passed - failed, passed))
+
+
+def expected_calibration_error(
+    probabilities: Floats, correct: NDArray[np.bool_], bins: int = 15
+) -> float:
+    """Return the mean gap between confidence and accuracy (Guo et al. 2017, arXiv:1706.04599).
+
+    Args:
+        probabilities: (n,) of the predicted class.
+        correct: (n,) whether the prediction was right.
+        bins: of equal width.
+    """
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    gaps = np.bincount(index, probabilities - correct, minlength=bins)
+    return float(np.abs(gaps).sum() / len(probabilities))
+
+
+def bootstrap(
+    figure: Callable[[NDArray[np.int64]], float],
+    writers: Sequence[int],
+    random: np.random.Generator,
+    rounds: int = 400,
+) -> Estimate:
+    """Return ``figure`` with its interval over writers.
+
+    Args:
+        figure: takes indices of trials, repeats included.
+        writers: of each trial.
+        random: source of chance.
+        rounds: resamplings.
+    """
+    names, owner = np.unique(np.asarray(writers), return_inverse=True)
+    members = [np.flatnonzero(owner == index) for index in range(len(names))]
+    draws = []
+    for _ in range(rounds):
+        picked = random.integers(len(names), size=len(names))
+        draws.append(figure(np.concatenate([members[index] for index in picked])))
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return Estimate(figure(np.arange(len(owner))), float(low), float(high))
+
+
+def _labelled(genuine: Floats, impostor: Floats) -> tuple[NDArray[np.int64], Floats]:
+    truth = np.repeat(np.array([1, 0]), [len(genuine), len(impostor)])
+    return truth, np.concatenate([genuine, impostor])

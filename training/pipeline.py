@@ -1,0 +1,180 @@
+"""The whole story on one screen: from pictures of one hand to a bundle that can be served."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from serving import bundle
+from serving.images import BadImage, ImageLimits, decode, to_mnist_form
+from training import record, showcase
+from training.augment import Variations, augment
+from training.cnn import Cnn, train_cnn
+from training.config import Recipe
+from training.data import Digits
+from training.export import ClassifierGraph, Graphs, Identity, export
+from training.fit import History
+from training.latent import draw_map
+from training.synthesize import TrainingSet, compose_training_set, sample_prior
+from training.vae import Vae, train_vae
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """All that the stages before export produce."""
+
+    recipe: Recipe
+    forms: Images
+    variations: Variations
+    vae: Vae
+    vae_history: History
+    samples: Images
+    training_set: TrainingSet
+    cnn: Cnn
+    cnn_history: History
+    seconds: dict[str, float]
+
+
+def enrol(
+    pictures: Sequence[Path],
+    *,
+    profile: str,
+    digit: int,
+    recipe: Recipe,
+    background: Digits,
+    root: Path,
+    seed: int,
+) -> Path:
+    """Make a bundle from pictures of one writer's digit and return its folder.
+
+    Args:
+        pictures: one or more picture files.
+        profile: name under which the hand is served.
+        digit: what the pictures show, 0 to 9.
+        recipe: how to learn.
+        background: other people's digits.
+        root: folder of all profiles.
+        seed: same pictures, seed, recipe and versions give the same bytes on one machine.
+
+    Raises:
+        serving.errors.BadImage: names the picture that cannot be used and says why.
+        training.errors.TrainingError: a stage failed.
+    """
+    bundle.check_profile_name(profile)
+    greys = [read_picture(path) for path in pictures]
+    forms = np.stack([to_form(path, grey) for path, grey in zip(pictures, greys, strict=True)])
+    unseen, seen = showcase.hold_out(background, digit, seed)
+    learned = learn(forms, digit, recipe, seen, seed)
+    with _timed(learned.seconds, "latent"):
+        latent = draw_map(_means(learned.vae, learned.variations.images), recipe.latent)
+    priors = learned.training_set.priors()
+    with _timed(learned.seconds, "export"):
+        folder = export(
+            Graphs(ClassifierGraph(learned.cnn, priors), learned.vae, recipe.vae.latent, priors),
+            _identity(learned, latent, profile, digit, seed),
+            np.concatenate([forms, learned.variations.images[::9], learned.samples[::9]]),
+            root,
+            seed,
+        )
+    record.save(showcase.collect(learned, latent, greys, unseen, digit), folder)
+    return folder
+
+
+def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: int) -> Learned:
+    """Run the stages from MNIST forms (k, 28, 28) to a trained classifier."""
+    random = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "augment"):
+        variations = augment(forms, recipe.augment, random)
+    with _timed(seconds, "VAE"):
+        vae, vae_history = train_vae(variations.images, recipe.vae, generator)
+    with _timed(seconds, "synthesize"):
+        wanted = recipe.training_set.samples
+        samples = sample_prior(vae, recipe.vae.latent, wanted, generator)
+        training_set = compose_training_set(
+            variations,
+            samples,
+            background,
+            digit,
+            vae,
+            recipe.augment,
+            recipe.training_set,
+            random,
+            generator,
+        )
+    with _timed(seconds, "CNN"):
+        cnn, cnn_history = train_cnn(training_set, recipe.cnn, generator)
+    return Learned(
+        recipe,
+        forms,
+        variations,
+        vae,
+        vae_history,
+        samples,
+        training_set,
+        cnn,
+        cnn_history,
+        seconds,
+    )
+
+
+def read_picture(path: Path) -> Images:
+    """Return the grey pixels (h, w) of a picture file.
+
+    Raises:
+        BadImage: names the file and says what is wrong with it.
+    """
+    try:
+        return decode(path.read_bytes(), ImageLimits())
+    except (BadImage, OSError) as error:
+        raise BadImage(f"{path}: {error}") from error
+
+
+def to_form(path: Path, grey: Images) -> Images:
+    """Return the MNIST form (28, 28) of a picture's grey pixels; errors name ``path``."""
+    try:
+        return to_mnist_form(grey)
+    except BadImage as error:
+        raise BadImage(f"{path}: {error}") from error
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - start
+
+
+def _means(vae: Vae, images: Images) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        mean, _ = vae.encode(torch.from_numpy(images).float() / 255)
+    means: NDArray[np.float32] = mean.numpy()
+    return means
+
+
+def _identity(
+    learned: Learned, latent: record.Latent, profile: str, digit: int, seed: int
+) -> Identity:
+    recipe = learned.recipe
+    shown = len(learned.training_set.labels)
+    return Identity(
+        profile=profile,
+        digit=digit,
+        enrolment=bundle.Enrolment(len(learned.forms), recipe.name, seed, recipe.sha256()),
+        metrics={
+            "training_accuracy": bundle.Metric(
+                learned.cnn_history["accuracy"][-1], shown, "share of training images named right"
+            ),
+            "trustworthiness": bundle.Metric(
+                latent.trustworthiness, len(latent.means), "of the map of the latent space, 0 to 1"
+            ),
+        },
+    )

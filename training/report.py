@@ -1,0 +1,298 @@
+"""The enrolment in pictures: one HTML page that holds everything it shows.
+
+For people only: a student who wants to see each stage, an engineer who wants to know whether to
+trust a profile. The page asks the network for nothing and runs no script. Its numbers come from
+the verified manifest and from ``training.record``; this module puts them into words,
+``training.drawing`` into pictures, and ``templates/report.html.j2`` into a page. Nothing new is
+computed about the model. Equal bundles and records give equal bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+import numpy as np
+
+from serving import bundle
+from serving.images import encode_png
+from training import drawing, record
+from training.errors import TrainingError
+from training.record import Record
+
+PAGE = "index.html"
+EVALUATE = "python -m training evaluate --mnist DIR --qmnist DIR"
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+class ReportError(TrainingError):
+    """Benchmark figures that cannot be shown; the message says what to run."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One system of the writer benchmark; figures are (value, low, high) or None."""
+
+    name: str
+    enrolled: int
+    auc: tuple[float, float, float] | None = None
+    eer: tuple[float, float, float] | None = None
+    own: tuple[float, float, float] | None = None
+    other_writer: tuple[float, float, float] | None = None
+    other: tuple[float, float, float] | None = None
+    mean_recall: tuple[float, float, float] | None = None
+    trials: dict[str, Any] = {}
+
+
+class Benchmark(msgspec.Struct, frozen=True):
+    """What ``python -m training evaluate`` wrote; other keys are ignored."""
+
+    command: str
+    recipe: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One test picture and what the model said of it; ``enrolled`` if it was enrolled with."""
+
+    uri: str
+    truth: str
+    label: str
+    probabilities: tuple[tuple[str, float], ...]
+    llr: float
+    enrolled: bool
+
+    @property
+    def right(self) -> bool:
+        """Whether the most probable label is the true one."""
+        return self.label == self.truth
+
+
+@dataclass(frozen=True)
+class Group:
+    """The test pictures of one true label, the wrong verdicts first."""
+
+    label: str
+    phrase: str
+    verdicts: tuple[Verdict, ...]
+    counts: tuple[tuple[str, int], ...]
+
+    @property
+    def right(self) -> int:
+        """How many verdicts are right."""
+        return sum(verdict.right for verdict in self.verdicts)
+
+
+def render(folder: Path, benchmark: Path | None = None) -> Path:
+    """Write ``report/index.html`` of the bundle in ``folder`` and return its path.
+
+    Args:
+        folder: the bundle; it is verified first.
+        benchmark: JSON written by ``python -m training evaluate``, if there is any.
+
+    Raises:
+        BundleError: the bundle breaks its contract.
+        RecordError: the record is missing or damaged; says which file and what to run.
+        ReportError: the benchmark is missing or damaged; says the same.
+    """
+    folder = folder.absolute()  # so that "." has a name to check
+    loaded = bundle.load(folder)
+    remembered = record.load(folder)
+    rows = None if benchmark is None else _read_benchmark(benchmark)
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(_page(loaded, remembered), benchmark=rows, evaluate=EVALUATE)
+    )
+    target = folder / bundle.REPORT / PAGE
+    record.replace_file(target, page.encode())
+    return target
+
+
+def _read_benchmark(path: Path) -> Benchmark:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Benchmark)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ReportError(
+            f"{path}: expected the JSON of a benchmark: {error}; make it with `{EVALUATE}`"
+        ) from error
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure": drawing.figure,
+        "percent": _percent,
+        "signed": _signed,
+        "size": _size,
+    }
+    return environment
+
+
+def _page(loaded: bundle.Bundle, shown: Record) -> dict[str, Any]:
+    manifest = loaded.manifest
+    groups = _groups(shown, manifest.digit)
+    return {
+        "manifest": manifest,
+        "digest": loaded.digest,
+        "labels": {label: label.replace("_", " ") for label in manifest.labels},
+        "groups": groups,
+        "headline": _headline(groups),
+        "advice": _advice(groups),
+        "enrolled": sum(verdict.enrolled for group in groups for verdict in group.verdicts),
+        "missing": _missing(shown),
+        "inputs": tuple(
+            zip(map(drawing.photo, shown.pictures), drawing.tiles(shown.forms, "form"), strict=True)
+        ),
+        "augmented": drawing.tiles(shown.augmented, "variation", shown.augmentations),
+        "spreads": drawing.spreads(shown.augmentations),
+        "samples": drawing.tiles(shown.samples, "sample"),
+        "pairs": tuple(
+            zip(
+                drawing.tiles(shown.reconstructed_from, "original"),
+                drawing.tiles(shown.reconstructions, "reconstruction"),
+                strict=True,
+            )
+        ),
+        "vae_panels": drawing.panels(shown.vae_history),
+        "cnn_panels": drawing.panels(shown.cnn_history),
+        "map": None if shown.latent is None else drawing.latent_map(shown.latent, shown.augmented),
+        "layers": tuple(drawing.layer(maps) for maps in shown.feature_maps),
+        "seconds": shown.seconds,
+        "total_seconds": sum(shown.seconds.values()),
+        "config": _settings(shown.config),
+    }
+
+
+def _groups(shown: Record, digit: int) -> tuple[Group, ...]:
+    """Return the verdicts by true label; a label without test pictures is left out."""
+    verdicts = _verdicts(shown)
+    groups = []
+    for label in bundle.LABELS:
+        mine = sorted((v for v in verdicts if v.truth == label), key=lambda v: v.right)
+        counts = tuple((said, sum(v.label == said for v in mine)) for said in bundle.LABELS)
+        if mine:
+            groups.append(Group(label, _phrase(label, digit, mine), tuple(mine), counts))
+    return tuple(groups)
+
+
+def _phrase(label: str, digit: int, verdicts: Sequence[Verdict]) -> str:
+    if all(verdict.enrolled for verdict in verdicts):
+        return "the enrolment picture" if len(verdicts) == 1 else "the enrolment pictures"
+    phrases = {
+        "own": f"{digit}s by this writer",
+        "other_writer": f"{digit}s by other writers",
+        "other": "other pictures",
+    }
+    return phrases[label]
+
+
+def _verdicts(shown: Record) -> tuple[Verdict, ...]:
+    tests = shown.tests
+    return tuple(
+        Verdict(
+            uri=drawing.data_uri(encode_png(image)),
+            truth=truth,
+            label=bundle.LABELS[int(np.argmax(row))],
+            probabilities=tuple(zip(bundle.LABELS, map(float, row), strict=True)),
+            llr=float(llr),
+            enrolled=bool((shown.forms == image).all(axis=(1, 2)).any()),
+        )
+        for image, truth, row, llr in zip(
+            tests.images, tests.truth, tests.probabilities, tests.llr, strict=True
+        )
+    )
+
+
+def _headline(groups: Sequence[Group]) -> str:
+    if not groups:
+        return "No test pictures were kept, so this page cannot say how well the model does."
+    right, total = sum(group.right for group in groups), sum(len(g.verdicts) for g in groups)
+    parts = [f"{group.phrase} {group.right} of {len(group.verdicts)}" for group in groups]
+    return f"The model names {right} of {total} test pictures right: {', '.join(parts)}."
+
+
+def _advice(groups: Sequence[Group]) -> str:
+    if not groups:
+        return ""
+    worst = min(groups, key=lambda group: group.right / len(group.verdicts))
+    share = worst.right / len(worst.verdicts)
+    if share < 1 and all(verdict.enrolled for verdict in worst.verdicts):
+        return "It does not even recognise what it was enrolled with: it does not do its job."
+    if share == 0:
+        return f"It is wrong on all of {worst.phrase}: as it stands, it does not do its job."
+    if share < 0.5:
+        return f"It is wrong on most of {worst.phrase}: do not rely on its verdict there."
+    if share < 1:
+        return f"It is at its weakest on {worst.phrase}; the mistakes are shown below, first."
+    return "No mistake among so few pictures is no proof; the writer benchmark says more."
+
+
+def _missing(shown: Record) -> tuple[str, ...]:
+    """Return a clause for each stage that the recipe skips."""
+    vae = bool(len(shown.samples) or len(shown.reconstructions) or shown.vae_history)
+    stages = (
+        (len(shown.augmented), "it augments nothing, so there are no variations"),
+        (vae, "it trains no VAE, so there are no samples, reconstructions, curves or map of it"),
+        (shown.latent or not vae, "it draws no map of the latent space"),
+        (shown.cnn_history, "it trains no CNN, so there are no curves of it"),
+        (shown.feature_maps, "it keeps no feature maps"),
+    )
+    return tuple(clause for present, clause in stages if not present)
+
+
+def _settings(config: Mapping[str, Any]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Return the settings of each stage as (stage, ((name, value), ...)); deeper keys dotted."""
+    stages: dict[str, list[tuple[str, str]]] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            stages.setdefault(key, []).extend(_flatten(value))
+        else:
+            stages.setdefault("recipe", []).append((key, _setting(value)))
+    return tuple((stage, tuple(settings)) for stage, settings in stages.items())
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    flat: list[tuple[str, str]] = []
+    for key, value in config.items():
+        if isinstance(value, Mapping) and set(value) != {"low", "high"}:
+            flat.extend(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat.append((f"{prefix}{key}", _setting(value)))
+    return flat
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{value['low']} to {value['high']}".replace("-", "\N{MINUS SIGN}")
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _percent(value: float) -> str:
+    """Return whole per cents that never round to a certainty."""
+    if 0 < value < 0.005:
+        return "<1\N{NARROW NO-BREAK SPACE}%"
+    if 0.995 <= value < 1:
+        return ">99\N{NARROW NO-BREAK SPACE}%"
+    return f"{value:.0%}".replace("%", "\N{NARROW NO-BREAK SPACE}%")
+
+
+def _signed(value: float) -> str:
+    """Return two decimals, with a plus or a true minus sign."""
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{count / 1024:,.0f} kB" if count >= 1024 else f"{count} bytes"

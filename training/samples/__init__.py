@@ -1,0 +1,1 @@
+"""The bundled pictures, and the program that drew them."""
