@@ -1,0 +1,174 @@
+"""Grey pixels to MNIST form."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from serving.images import BadImage, to_mnist_form
+from serving.images.mnist_form import centre_in_form
+from tests.enrolments import background
+
+Images = NDArray[np.uint8]
+
+
+def enlarged(form: Images, scale: int, paper: int = 230, ink: int = 30) -> Images:
+    """Return a form as dark ink on light paper, each pixel a square of ``scale``."""
+    mixed = paper + (ink - paper) * (form.repeat(scale, axis=0).repeat(scale, axis=1) / 255)
+    return np.rint(mixed).astype(np.uint8)
+
+
+def two(draw: ImageDraw.ImageDraw, left: int, top: int, size: int, width: int) -> None:
+    """Draw the outline of a 2."""
+    corners = [(0, 0.2), (0.3, 0), (0.6, 0.2), (0.5, 0.5), (0, 1), (0.6, 1)]
+    points = [(left + x * size, top + y * size) for x, y in corners]
+    draw.line(points, fill=20, width=width, joint="curve")
+
+
+def page(*characters: tuple[int, int, int], width: int = 14) -> Images:
+    """Return a page of 400 x 400 with a 2 of each (left, top, size)."""
+    picture = Image.new("L", (400, 400), 235)
+    for left, top, size in characters:
+        two(ImageDraw.Draw(picture), left, top, size, width)
+    return np.asarray(picture)
+
+
+@pytest.mark.parametrize("scale", [1, 4, 10])
+def test_a_form_comes_back(scale: int) -> None:
+    """An MNIST image, enlarged and recoloured, comes back nearly as it was."""
+    forms = background().images[::4]
+
+    differences = [
+        np.abs(to_mnist_form(enlarged(form, scale)).astype(int) - form).max() for form in forms
+    ]
+
+    assert np.median(differences) <= 8
+
+
+def test_polarity_does_not_matter() -> None:
+    """Light ink on dark paper gives the same form as dark ink on light paper."""
+    dark = page((120, 100, 200))
+
+    light = to_mnist_form(255 - dark)
+
+    assert np.abs(light.astype(int) - to_mnist_form(dark)).max() <= 16
+
+
+def test_light_does_not_matter() -> None:
+    """Light that falls to a third from one side to the other changes the form by little."""
+    even = page((120, 100, 200))
+    shade = np.linspace(1, 0.35, 400)[None, :]
+
+    shaded = to_mnist_form(np.rint(even * shade).astype(np.uint8))
+
+    assert np.abs(shaded.astype(int) - to_mnist_form(even)).mean() < 6
+
+
+def test_place_and_size_do_not_matter() -> None:
+    """Where on the page a character stands, and how large, changes the form by little."""
+    form = to_mnist_form(page((120, 100, 200), width=20))
+
+    moved = to_mnist_form(page((30, 250, 100), width=10))
+
+    assert np.abs(moved.astype(int) - form).mean() < 6
+
+
+def test_slant_is_kept() -> None:
+    """A slanted character stays slanted: slant is a trait of the writer."""
+    upright = np.full((200, 200), 255, dtype=np.uint8)
+    upright[40:160, 90:110] = 0
+    slanted = np.asarray(
+        Image.fromarray(upright).transform(
+            (200, 200), Image.Transform.AFFINE, (1, 0.5, -50, 0, 1, 0), fillcolor=255
+        )
+    )
+
+    form = to_mnist_form(slanted)
+    rows = np.flatnonzero(form.any(axis=1))
+    middles = [np.average(np.arange(28), weights=form[row]) for row in (rows[1], rows[-2])]
+
+    assert abs(middles[0] - middles[1]) > 6
+
+
+def test_shape_of_the_form() -> None:
+    """The ink fills 20 pixels in one direction and is centred by mass to half a pixel."""
+    form = to_mnist_form(page((120, 100, 200)))
+    rows, columns = (np.flatnonzero(form.any(axis=axis)) for axis in (1, 0))
+
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    for axis in (0, 1):
+        profile = form.sum(axis=axis, dtype=float)
+        assert abs(np.average(np.arange(28) + 0.5, weights=profile) - 14) <= 1
+
+
+@pytest.mark.parametrize(("left", "top"), [(380, 20), (20, 380), (379, 379)])
+def test_ink_at_the_edge(left: int, top: int) -> None:
+    """A mark that touches the right or lower edge of a large picture is read like any other."""
+    image = np.full((400, 400), 235, dtype=np.uint8)
+    image[top : top + 15, left : left + 15] = 20
+    image[max(top - 200, 0) : top, left : left + 8] = 20
+
+    assert to_mnist_form(image).any()
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [
+        np.full((100, 100), 255, dtype=np.uint8),
+        np.zeros((100, 100), dtype=np.uint8),
+        np.tile(np.linspace(120, 220, 100).astype(np.uint8), (100, 1)),
+        np.random.default_rng(0).normal(200, 8, (200, 200)).clip(0, 255).astype(np.uint8),
+    ],
+    ids=["white", "black", "shaded", "noisy"],
+)
+def test_no_ink(blank: Images) -> None:
+    """A page without ink is refused, whatever its colour, light or noise."""
+    with pytest.raises(BadImage, match="blank"):
+        to_mnist_form(blank)
+
+
+@pytest.mark.parametrize("second", [(250, 120, 180), (260, 150, 100), (40, 280, 100)])
+def test_two_characters(second: tuple[int, int, int]) -> None:
+    """A second character at least half as large as the first is refused."""
+    with pytest.raises(BadImage, match="two"):
+        to_mnist_form(page((40, 60, 180), second))
+
+
+def test_a_broken_stroke_is_one_character() -> None:
+    """A gap that the pen left within the character does not make it two."""
+    whole = page((120, 100, 200), width=20)
+    broken = whole.copy()
+    broken[210:230] = 235
+
+    assert np.abs(to_mnist_form(broken).astype(int) - to_mnist_form(whole)).mean() < 8
+
+
+def test_dirt_is_left_out() -> None:
+    """A speck far from the character does not change the form."""
+    clean = page((120, 100, 200))
+    dirty = clean.copy()
+    dirty[8:14, 8:14] = 20
+
+    assert np.abs(to_mnist_form(dirty).astype(int) - to_mnist_form(clean)).max() <= 8
+
+
+def test_real_digits_are_one_character() -> None:
+    """Hardly any real digit is mistaken for two characters."""
+    refused = 0
+    for form in background().images:
+        try:
+            to_mnist_form(enlarged(form, 4))
+        except BadImage:
+            refused += 1
+
+    assert refused <= 0.01 * len(background())
+
+
+def test_faint_images_are_centred_too() -> None:
+    """An image without full ink is brought to the form; one without any is refused."""
+    faint = np.zeros((28, 28), dtype=np.uint8)
+    faint[2:12, 3:8] = 12
+
+    assert 0 < centre_in_form(faint).max() < 20
+    with pytest.raises(BadImage, match="blank"):
+        centre_in_form(np.zeros((28, 28), dtype=np.uint8))

@@ -1,0 +1,92 @@
+"""Official files, read strictly."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.data import Digits, load_bundled, load_mnist, load_writers, read_idx
+from training.errors import DataError
+
+IMAGES = np.arange(3 * 784, dtype=np.uint8).reshape(3, 28, 28)
+LABELS = np.array([2, 0, 9], dtype=np.uint8)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">4B{array.ndim}i", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def qmnist(labels: np.ndarray, writers: list[int]) -> bytes:
+    rows = np.zeros((len(labels), 8), dtype=">i4")
+    rows[:, 0], rows[:, 2] = labels, writers
+    return struct.pack(">3i", 3074, len(labels), 8) + rows.tobytes()
+
+
+@pytest.fixture
+def mnist(tmp_path: Path) -> Path:
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(IMAGES)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(LABELS))
+    return tmp_path
+
+
+def test_official_files(mnist: Path) -> None:
+    """Images, labels and writers come out as they went in, gzipped or not."""
+    digits = load_mnist(mnist)
+    (mnist / "qmnist-train-labels-idx2-int.gz").write_bytes(
+        gzip.compress(qmnist(LABELS, [7, 8, 7]))
+    )
+
+    assert np.array_equal(digits.images, IMAGES)
+    assert np.array_equal(digits.labels, LABELS)
+    assert load_writers(mnist, digits).tolist() == [7, 8, 7]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A folder without the files is refused by the name of the one that is missing."""
+    with pytest.raises(DataError, match="train-images-idx3-ubyte"):
+        load_mnist(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"\0\0\x0d\x01" + bytes(8), "IDX file of bytes"),
+        (idx(IMAGES)[:-1], "found 2351 bytes"),
+        (b"\0\0\x08\x03", "header says"),
+    ],
+)
+def test_damaged_idx(tmp_path: Path, data: bytes, problem: str) -> None:
+    """Another type, a missing byte and a missing header are each named."""
+    path = tmp_path / "file"
+    path.write_bytes(data)
+
+    with pytest.raises(DataError, match=problem):
+        read_idx(path)
+
+
+def test_damaged_gzip(mnist: Path) -> None:
+    """A gzip file that was cut short is refused by name."""
+    path = mnist / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+
+    with pytest.raises(DataError, match=path.name):
+        load_mnist(mnist)
+
+
+def test_writers_of_other_images(mnist: Path) -> None:
+    """Writer labels that describe other digits are refused."""
+    (mnist / "qmnist-train-labels-idx2-int").write_bytes(qmnist(LABELS[::-1], [1, 2, 3]))
+
+    with pytest.raises(DataError, match="not those of the MNIST training set"):
+        load_writers(mnist, Digits(IMAGES, LABELS))
+
+
+def test_bundled() -> None:
+    """The bundled background holds 500 images of each digit in MNIST form."""
+    digits = load_bundled()
+
+    assert np.bincount(digits.labels).tolist() == [500] * 10
+    assert digits.images.shape == (5000, 28, 28)
+    assert digits.images.max() == 255

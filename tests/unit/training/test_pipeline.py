@@ -1,0 +1,165 @@
+"""From a picture to a bundle, and what happens when it is stopped on the way."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from serving import bundle
+from serving.images import BadImage
+from tests.enrolments import SAMPLES, TINY, background
+from training import export, pipeline, record, report
+from training.__main__ import main
+from training.errors import ParityError
+
+
+def enrol(root: Path, *names: str, profile: str = "sample", seed: int = 0) -> Path:
+    return pipeline.enrol(
+        [SAMPLES / name for name in names],
+        profile=profile,
+        digit=2,
+        recipe=TINY,
+        background=background(),
+        root=root,
+        seed=seed,
+    )
+
+
+@pytest.fixture(scope="module")
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small enrolment of both samples."""
+    return enrol(tmp_path_factory.mktemp("exported"), "two.jpg", "two-again.jpg")
+
+
+def test_the_bundle_is_whole(enrolled: Path) -> None:
+    """What enrolment writes is a verified bundle that says how it was made."""
+    loaded = bundle.load(enrolled)
+
+    assert bundle.current(enrolled.parent) == enrolled
+    assert loaded.manifest.digit == 2
+    assert loaded.manifest.enrolment.images == 2
+    assert loaded.manifest.enrolment.recipe == "tiny"
+    assert loaded.manifest.parity.label_flips == 0
+    assert loaded.manifest.parity.classifier <= 1e-5
+
+
+def test_graphs_tell_nothing_of_this_machine(enrolled: Path) -> None:
+    """The graphs hold no path, no stack trace, no external data and the pinned versions."""
+    for name in (bundle.CLASSIFIER, bundle.ENCODER, bundle.DECODER):
+        data = (enrolled / name).read_bytes()
+        model = onnx.load_from_string(data)
+
+        assert str(Path.cwd()).encode() not in data
+        assert b".py" not in data
+        assert b"site-packages" not in data
+        assert not any(tensor.external_data for tensor in model.graph.initializer)
+        assert not any("Random" in node.op_type for node in model.graph.node)
+        assert model.ir_version == export.IR_VERSION
+        assert [entry.version for entry in model.opset_import] == [export.OPSET]
+
+
+def test_equal_inputs_give_equal_bytes(enrolled: Path, tmp_path: Path) -> None:
+    """The same pictures and seed give the same bundle; another seed gives another."""
+    again = enrol(tmp_path, "two.jpg", "two-again.jpg")
+    other = enrol(tmp_path, "two.jpg", "two-again.jpg", seed=1)
+
+    assert again.name == enrolled.name != other.name
+    for name in (bundle.MANIFEST, *bundle.FILES):
+        assert (again / name).read_bytes() == (enrolled / name).read_bytes()
+    assert bundle.current(again.parent) == other
+
+
+def test_the_report_can_be_drawn(enrolled: Path) -> None:
+    """The record of a real enrolment makes a page."""
+    page = report.render(enrolled)
+
+    assert page.stat().st_size > 50_000
+    assert record.load(enrolled).tests.truth.count("other_writer") > 0
+
+
+@pytest.mark.parametrize("stage", ["train_vae", "train_cnn", "export", "draw_map"])
+def test_ctrl_c_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    """Stopped at any stage, no bundle, no half of one and no pointer to one is left."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, stage, stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        enrol(tmp_path, "two.jpg")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_ctrl_c_while_writing_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between two files of the bundle, the folder is gone again."""
+    written = bundle._write_synced
+
+    def stop(path: Path, data: bytes) -> None:
+        if path.name == bundle.GOLDEN:
+            raise KeyboardInterrupt
+        written(path, data)
+
+    monkeypatch.setattr(bundle, "_write_synced", stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        enrol(tmp_path, "two.jpg")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_graph_that_differs_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When onnxruntime answers otherwise than torch the export fails and names the graph."""
+    honest = export._run_onnx
+
+    def wrong(*arguments: object) -> export.Arrays:
+        answers = honest(*arguments)
+        return {name: value + np.float32(1e-3) for name, value in answers.items()}
+
+    monkeypatch.setattr(export, "_run_onnx", wrong)
+
+    with pytest.raises(ParityError, match=r"classifier\.onnx: expected onnxruntime within 1e-05"):
+        enrol(tmp_path, "two.jpg")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_bad_picture_is_named(tmp_path: Path) -> None:
+    """Of several pictures the one that cannot be used is named."""
+    bad = tmp_path / "text.png"
+    bad.write_text("not a picture")
+
+    with pytest.raises(BadImage, match=r"text\.png: expected a PNG"):
+        enrol(tmp_path / "exported", "two.jpg", str(bad))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["enroll", "nowhere.png", "--profile", "a"], "nowhere.png"),
+        (["enroll", str(SAMPLES / "two.jpg"), "--profile", "../a"], "profile: expected"),
+        (["report", "nowhere"], "expected the folder of a bundle"),
+        (["enroll", "x.png", "--profile", "a", "--mnist", "nowhere"], "train-images-idx3-ubyte"),
+    ],
+)
+def test_the_command_line_explains(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistake on the command line ends with status 1 and one line that says what is wrong."""
+    assert main(arguments) == 1
+    message = capsys.readouterr().err
+    assert problem in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize("verb", [[], ["enroll"], ["evaluate"], ["report"]])
+def test_help(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every verb explains itself."""
+    with pytest.raises(SystemExit) as ended:
+        main([*verb, "--help"])
+
+    assert ended.value.code == 0
+    assert "usage:" in capsys.readouterr().out
