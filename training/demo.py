@@ -9,13 +9,13 @@ step that fails ends the demo with a non-zero status.
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -50,6 +50,7 @@ def main() -> int:
 
 
 def _run() -> None:
+    HOME.mkdir(exist_ok=True)
     _say("1. Enrol one picture", f"{SAMPLES / 'two.jpg'}")
     models = HOME / "exported"
     bundle = _lines(
@@ -82,9 +83,10 @@ def _service(models: Path) -> Iterator[Service]:
         sys.executable, "-m", "serving", "--models", str(models), "--port", "0",
         "--metrics-port", "0", "--drain-delay", "0",
     )  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    log = HOME / "service.log"
+    with log.open("w") as file, subprocess.Popen(command, stderr=file) as process:  # noqa: S603
         try:
-            yield _wait(process)
+            yield _wait(process, log)
         finally:
             process.terminate()
             status = process.wait(_STOP_SECONDS)
@@ -92,20 +94,20 @@ def _service(models: Path) -> Iterator[Service]:
         raise subprocess.CalledProcessError(status, command)
 
 
-def _wait(process: subprocess.Popen[str]) -> Service:
+def _wait(process: subprocess.Popen[bytes], log: Path) -> Service:
     """Follow the service's log, one JSON object a line, until it says that it serves."""
-    if process.stdout is None:
-        raise AssertionError("started with a pipe")
-    ports: dict[str, Any] = {}
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["event"] == "listening":
-            ports = event
-        if event["event"] == "serving":
+    give_up = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up:
+        lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        events = {event["event"]: event for event in map(json.loads, lines)}
+        if "serving" in events:
+            ports = events["listening"]
             return Service(
                 f"127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['metrics_port']}/metrics"
             )
-    raise subprocess.CalledProcessError(process.wait(), process.args)
+        time.sleep(0.1)
+    print(f"the service did not start; see {log}", file=sys.stderr)
+    raise subprocess.CalledProcessError(process.poll() or 1, process.args)
 
 
 def _write_background(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -131,7 +133,8 @@ def _write(digits: Digits, folder: Path, name: str) -> list[Path]:
 
 def _verdicts(service: Service, title: str, pictures: Sequence[Path]) -> None:
     answers = [json.loads(line) for line in _client(service, "classify", "--json", *pictures)]
-    verdicts = [answer for answer in answers if answer.get("image")]
+    sent = set(map(str, pictures))
+    verdicts = [answer for answer in answers if answer["image"] in sent]  # leaves out the fused
     if len(verdicts) != len(pictures):
         raise subprocess.CalledProcessError(1, "serving.client classify")
     counts = Counter(verdict["label"] for verdict in verdicts)
