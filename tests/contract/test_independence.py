@@ -1,5 +1,6 @@
 """Serving stands alone: it imports nothing of training, and tells nobody that it runs."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -54,3 +55,38 @@ def test_nothing_is_left_at_home(hands: Path, tmp_path: Path) -> None:
     )
 
     assert list(home.rglob("*")) == []
+
+
+ALLOWED = {"bundle", "errors", "images", "runtime"}
+
+
+def used_of_serving(source: str) -> set[str]:
+    """Return which modules of serving a source file imports, by the first name below it."""
+    used = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "serving":
+            names = [f"serving.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        else:
+            continue
+        used |= {name.split(".")[1] for name in names if name.startswith("serving.")}
+    return used
+
+
+def test_training_uses_only_the_contract() -> None:
+    """Training imports of serving the bundle, its errors, the pictures and the runtime."""
+    files = sorted((ROOT / "training").rglob("*.py"))
+
+    used = set[str]().union(*(used_of_serving(file.read_text()) for file in files))
+
+    assert used == ALLOWED
+
+
+def test_that_check_can_fail_too() -> None:
+    """The same check does find a module that training must not use."""
+    source = "import serving.server\nfrom serving import metrics\nfrom serving.images.png import x"
+
+    assert used_of_serving(source) == {"server", "metrics", "images"}

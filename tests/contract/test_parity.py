@@ -14,7 +14,6 @@ from tests.enrolments import SAMPLES, TINY, background
 from tests.serving_host import Host
 from training import pipeline
 from training.data import load_bundled
-from training.export import ClassifierGraph
 from training.showcase import hold_out
 
 TOLERANCE = 1e-5
@@ -41,7 +40,7 @@ def test_a_thousand_images_agree(enrolled: Path, host: Host) -> None:
     _, seen = hold_out(background(), 2, 0)
     forms = np.stack([pipeline.to_form(SAMPLES, pipeline.read_picture(SAMPLES / "two.jpg"))])
     learned = pipeline.learn(forms, 2, TINY, seen, 0)
-    graph = ClassifierGraph(learned.cnn, learned.training_set.priors()).eval()
+    graph = learned.classifier.graph()
     with torch.inference_mode():
         by_torch = [value.numpy() for value in graph(torch.from_numpy(images))]
 
