@@ -313,6 +313,11 @@ def _check_identity(manifest: Manifest, folder: Path) -> None:
     for key, expected, found in checks:
         if expected != found:
             raise BundleError(f"{where}: {key}: expected {expected!r}, found {found!r}")
+    priors = manifest.decision.priors
+    if not (min(priors) > 0 and abs(sum(priors) - 1) < 1e-6):
+        raise BundleError(
+            f"{where}: decision.priors: expected a sum of 1, each above 0, found {priors}"
+        )
     if not 0 <= manifest.digit <= 9:
         raise BundleError(f"{where}: digit: expected 0 to 9, found {manifest.digit}")
 

@@ -18,7 +18,7 @@ def classification(profile: Profile, verdicts: Verdicts) -> pb.ClassifyResponse:
         profile=profile.manifest.profile,
         version=profile.manifest.version,
         results=_verdicts(verdicts),
-        fused=_verdicts(fuse(verdicts))[0],
+        fused=_verdicts(fuse(verdicts, profile.manifest.decision.priors))[0],
     )
 
 

@@ -96,8 +96,8 @@ def test_fused_verdict_does_not_depend_on_the_order(data: st.DataObject, count: 
     )
     order = data.draw(st.permutations(range(count)))
 
-    fused = fuse(verdicts)
-    again = fuse(Verdicts(verdicts.probabilities[order], verdicts.llr[order]))
+    fused = fuse(verdicts, EQUAL)
+    again = fuse(Verdicts(verdicts.probabilities[order], verdicts.llr[order]), EQUAL)
 
     np.testing.assert_allclose(fused.probabilities.sum(), 1, atol=1e-6)
     np.testing.assert_allclose(fused.probabilities, again.probabilities, atol=1e-6)
