@@ -16,6 +16,7 @@ from serving.profiles import load_profile
 from tests import bundles
 
 SIZE = bundles.LATENT_SIZE
+EQUAL = (1 / 3, 1 / 3, 1 / 3)
 seeds = st.integers(0, 2**64 - 1)
 
 
