@@ -172,3 +172,33 @@ def test_faint_images_are_centred_too() -> None:
     assert 0 < centre_in_form(faint).max() < 20
     with pytest.raises(BadImage, match="blank"):
         centre_in_form(np.zeros((28, 28), dtype=np.uint8))
+
+
+def test_noise_does_not_matter() -> None:
+    """The grain of a picture taken in bad light changes the form by little."""
+    clean = page((120, 100, 200))
+    grain = np.random.default_rng(0).normal(0, 15, clean.shape)
+
+    noisy = np.clip(clean + grain, 0, 255).astype(np.uint8)
+
+    assert np.abs(to_mnist_form(noisy).astype(int) - to_mnist_form(clean)).mean() < 6
+
+
+def test_faint_ruled_lines_do_not_matter() -> None:
+    """The lines of writing paper, fainter than the ink, are not taken for a character."""
+    plain = page((120, 100, 200))
+    ruled = plain.copy()
+    ruled[20::45] = np.minimum(ruled[20::45], 150)
+
+    assert np.abs(to_mnist_form(ruled).astype(int) - to_mnist_form(plain)).mean() < 6
+
+
+def test_a_small_character_on_a_large_page() -> None:
+    """A character that takes a hundredth of the page is found on unevenly lit paper."""
+    large = np.tile(np.linspace(235, 150, 1600), (1600, 1))
+    large[700:900, 700:860] *= page((120, 100, 160), width=9)[80:280, 110:270] / 235
+
+    form = to_mnist_form(large.astype(np.uint8))
+
+    expected = to_mnist_form(page((120, 100, 160), width=9))
+    assert np.abs(form.astype(int) - expected).mean() < 10
