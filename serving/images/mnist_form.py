@@ -29,8 +29,10 @@ _WORKING_SIDE = 768
 _QUIET_SIDE = 300
 # The paper's brightness is followed at this size: coarse enough that no stroke survives.
 _PAPER_SIDE = 96
-# Percentile of darkness that stands for the darkest ink: beyond dust, within the shortest stroke.
-_DARKEST = 99.9
+# Percentile that stands for the strongest ink: beyond dust, within the shortest stroke.
+_EXTREME = 99.98
+# Grey levels by which light marks must stand out more than dark ones to be taken for the ink.
+_GRAIN = 5.0
 # Ink must be darker than the paper by this share of the paper's brightness ...
 _MIN_CONTRAST = 0.1
 # ... and by this many standard deviations of the paper's noise.
@@ -95,8 +97,8 @@ def _dark_ink(image: Floats) -> Floats:
     design, values = basis[edge], image[edge].astype(np.float64)
     plane = np.linalg.solve(design.T @ design, design.T @ values)  # 3 x 3: cheap at any size
     residual = image - basis @ plane
-    dark, light = np.percentile(residual, [1, 99])
-    return 255 - image if light > -dark else image
+    dark, light = np.percentile(residual, [100 - _EXTREME, _EXTREME])
+    return 255 - image if light > _GRAIN - dark else image
 
 
 def _flatten_paper(image: Floats) -> Floats:
@@ -123,7 +125,7 @@ def _written_part(darkness: Floats) -> Floats:
     A small character on a large page is so few of its pixels that a threshold found over all of
     them would split the paper instead.
     """
-    rows, columns = np.nonzero(darkness > np.percentile(darkness, _DARKEST) / 2)
+    rows, columns = np.nonzero(darkness > np.percentile(darkness, _EXTREME) / 2)
     if not rows.size:
         return darkness
     margin = max(np.ptp(rows), np.ptp(columns)) // 2 + SIDE
