@@ -1,6 +1,6 @@
 """Draws the picture at the top of the README from a bundle and its record.
 
-    python docs/picture.py exported/sample/VERSION docs/onehand.png
+python docs/picture.py exported/sample/VERSION docs/onehand.png
 """
 
 import sys
@@ -14,7 +14,7 @@ from serving import bundle
 from training import record
 
 INK, SOFT, PAPER = (28, 30, 36), (110, 114, 124), (250, 249, 246)
-SIZE = (1480, 400)
+SIZE = (1520, 400)
 TOP, HEIGHT = 84, 240
 
 
@@ -37,7 +37,7 @@ def main(folder: Path, target: Path) -> None:
         draw.text((left, 40), title, INK, font=_font(20))
         sheet.paste(picture, (left, TOP))
         left += picture.width + 22
-        draw.text((left, TOP + HEIGHT // 2 - 22), "\u2192", SOFT, font=_font(34))
+        _arrow(draw, left, TOP + HEIGHT // 2)
         left += 52
     lines = [
         ("a CNN answers", INK, 20),
@@ -49,6 +49,13 @@ def main(folder: Path, target: Path) -> None:
     for (text, colour, size), top in zip(lines, (40, 100, 155, 210, 300), strict=True):
         draw.text((left, top), text, colour, font=_font(size))
     sheet.save(target, optimize=True)
+
+
+def _arrow(draw: ImageDraw.ImageDraw, left: int, middle: int) -> None:
+    draw.line([(left, middle), (left + 28, middle)], fill=SOFT, width=3)
+    draw.line(
+        [(left + 18, middle - 9), (left + 29, middle), (left + 18, middle + 9)], SOFT, width=3
+    )
 
 
 def _grid(images: NDArray[np.uint8], side: int, height: int) -> Image.Image:
