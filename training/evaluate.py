@@ -5,6 +5,7 @@ decides them, so a run that was stopped goes on where it was, and figures are ch
 """
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -23,13 +24,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from serving.images.mnist_form import centre_in_form
-from training import data, probes
+from training import base, data, probes
 from training.config import RECIPES
-from training.export import ClassifierGraph
+from training.learned import Learned
 from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
-from training.pipeline import Learned, learn
+from training.pipeline import learn
 from training.record import replace_file
-from training.synthesize import OTHER_WRITER, OWN, reconstruct, sample_prior
+from training.synthesize import OTHER_WRITER, OWN, TrainingSet, reconstruct, sample_prior
 from training.trials import Trial, WriterDigits, draw_trials, without_validation
 
 Images = NDArray[np.uint8]
@@ -175,18 +176,19 @@ def _probes(scores: Sequence[Scores]) -> dict[str, float]:
         _pool(scores, f"{group}.llr", everything) for group in ("strangers", "impostors")
     )
     found = {"P4": auc(strangers, impostors)}
-    if "P1" not in scores[0]:
+    if "enrolled.llr" not in scores[0]:
         return found
 
     def share(group: str, label: int) -> float:
         labels = _pool(scores, f"{group}.probabilities", everything).argmax(axis=1)
         return float((labels == label).mean())
 
+    if "P1" in scores[0]:
+        found["P1"] = float(np.mean([one["P1"] for one in scores]))
     return {
-        "P1": float(np.mean([one["P1"] for one in scores])),
+        **found,
         "P2": share("through_vae", OWN),
         "P3": share("generated", OWN) - share("genuine", OWN),
-        **found,
         "P5": float(np.mean([one["P5"] for one in scores if np.isfinite(one["P5"])])),
         "P6": share("enrolled", OWN),
     }
@@ -219,19 +221,25 @@ def score_trial(job: Job, corpus: WriterDigits, background: data.Digits) -> Scor
 def _probe(learned: Learned, job: Job, images: Images, background: data.Digits) -> Scores:
     generator = torch.Generator().manual_seed(job.seed + 1)
     answer = _answers(learned)
-    training = learned.training_set
-    own, other_writer = (training.images[training.labels == label] for label in (OWN, OTHER_WRITER))
     fresh = sample_prior(learned.vae, learned.recipe.vae.latent, 100, generator)
     if learned.recipe.augment.mnist_form:
         fresh = np.stack([centre_in_form(np.where(one < 16, 0, one)) for one in fresh])
     through = reconstruct(learned.vae, images[job.trial.impostors])
     return {
-        "P1": np.array(probes.shortcut_auc(own, other_writer)),
+        **_training_set_probe(learned.classifier.training_set),
         "P5": np.array(_mean_enrolment(job, images, background)),
         **_named("generated", answer(fresh)),
         **_named("through_vae", answer(through)),
         **_named("enrolled", answer(learned.forms)),
     }
+
+
+def _training_set_probe(training: TrainingSet | None) -> Scores:
+    """Return P1, which asks about a training set; nothing where the enrolment has none."""
+    if training is None:
+        return {}
+    own, other_writer = (training.images[training.labels == label] for label in (OWN, OTHER_WRITER))
+    return {"P1": np.array(probes.shortcut_auc(own, other_writer))}
 
 
 def _mean_enrolment(job: Job, images: Images, background: data.Digits) -> float:
@@ -247,7 +255,7 @@ def _mean_enrolment(job: Job, images: Images, background: data.Digits) -> float:
 
 
 def _answers(learned: Learned) -> Callable[[Images], Scores]:
-    graph = ClassifierGraph(learned.cnn, learned.training_set.priors()).eval()
+    graph = learned.classifier.graph()
 
     def answer(images: Images) -> Scores:
         with torch.inference_mode():
@@ -272,13 +280,25 @@ def _named(group: str, scores: Scores) -> Scores:
 
 
 def _job(name: str, trial: Trial, options: argparse.Namespace) -> Job:
-    recipe = RECIPES[name].sha256()[:8] if name in RECIPES else "0"
-    home = options.out / f"{name}-{recipe}-{options.background}"
+    home = options.out / f"{name}-{_decided_by(name)}-{options.background}"
     parts = (
         f"digit{options.digit}", f"seed{options.seed}", f"enrolled{len(trial.enrolled)}",
         f"writer{trial.writer}", f"turn{trial.turn}",
     )  # fmt: skip
     return Job(name, options.digit, trial, options.seed, home / ("-".join(parts) + ".npz"))
+
+
+def _decided_by(name: str) -> str:
+    """Return a short name for all that decides a recipe's scores: its values, and the base's."""
+    if name not in RECIPES:
+        return "0"
+    recipe = RECIPES[name]
+    decided = recipe.sha256()[:8]
+    if recipe.metric is not None:
+        files = [base.HERE / file for file in (base.WEIGHTS, base.CALIBRATION)]
+        content = b"".join(path.read_bytes() for path in files)
+        decided += f"-base{hashlib.sha256(content).hexdigest()[:8]}"
+    return decided
 
 
 def _score_missing(jobs: Sequence[Job], options: argparse.Namespace, title: str) -> None:

@@ -6,8 +6,10 @@ is not written.
 """
 
 import io
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -183,9 +185,7 @@ def _contracts(latent: int) -> dict[str, bundle.Graph]:
 def _to_onnx(network: nn.Module, contract: bundle.Graph, identity: str) -> bytes:
     """Return the network as the bytes of a self-contained ONNX file with a free batch axis."""
     batch = torch.export.Dim("batch", min=1, max=65536)
-    with warnings.catch_warnings():
-        # The exporter's own use of deprecated torch internals is not the user's business.
-        warnings.simplefilter("ignore")
+    with _quiet_exporter():
         program = torch.onnx.export(
             network,
             tuple(_example(tensor) for tensor in contract.inputs),
@@ -203,6 +203,20 @@ def _to_onnx(network: nn.Module, contract: bundle.Graph, identity: str) -> bytes
     _strip(model, identity)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep to itself what the exporter says of torch and of packages it can do without."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _example(tensor: bundle.Tensor) -> Tensor:

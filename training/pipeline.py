@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +11,19 @@ from numpy.typing import NDArray
 
 from serving import bundle
 from serving.images import BadImage, ImageLimits, decode, to_mnist_form
-from training import record, showcase
-from training.augment import Variations, augment
-from training.cnn import Cnn, train_cnn
-from training.config import Recipe
+from training import base, metric, record, showcase
+from training.augment import augment
+from training.cnn import train_cnn
+from training.config import MetricConfig, Recipe
 from training.data import Digits
-from training.export import ClassifierGraph, Graphs, Identity, export
-from training.fit import History
+from training.export import Graphs, Identity, export
 from training.latent import draw_map
-from training.synthesize import TrainingSet, compose_training_set, sample_prior
+from training.learned import Classifier, Learned
+from training.metric import imprint
+from training.synthesize import as_forms, compose_training_set, sample_prior
 from training.vae import Vae, train_vae
 
 Images = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Learned:
-    """All that the stages before export produce."""
-
-    recipe: Recipe
-    forms: Images
-    variations: Variations
-    vae: Vae
-    vae_history: History
-    samples: Images
-    training_set: TrainingSet
-    cnn: Cnn
-    cnn_history: History
-    seconds: dict[str, float]
 
 
 def enrol(
@@ -74,10 +58,10 @@ def enrol(
     learned = learn(forms, digit, recipe, seen, seed)
     with _timed(learned.seconds, "latent"):
         latent = draw_map(_means(learned.vae, learned.variations.images), recipe.latent)
-    priors = learned.training_set.priors()
+    classifier = learned.classifier
     with _timed(learned.seconds, "export"):
         folder = export(
-            Graphs(ClassifierGraph(learned.cnn, priors), learned.vae, recipe.vae.latent, priors),
+            Graphs(classifier.graph(), learned.vae, recipe.vae.latent, classifier.priors),
             _identity(learned, latent, profile, digit, seed),
             np.concatenate([forms, learned.variations.images[::9], learned.samples[::9]]),
             root,
@@ -97,33 +81,34 @@ def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: i
     with _timed(seconds, "VAE"):
         vae, vae_history = train_vae(variations.images, recipe.vae, generator)
     with _timed(seconds, "synthesize"):
-        wanted = recipe.training_set.samples
-        samples = sample_prior(vae, recipe.vae.latent, wanted, generator)
-        training_set = compose_training_set(
-            variations,
-            samples,
-            background,
-            digit,
-            vae,
-            recipe.augment,
-            recipe.training_set,
-            random,
-            generator,
-        )
-    with _timed(seconds, "CNN"):
-        cnn, cnn_history = train_cnn(training_set, recipe.cnn, generator)
-    return Learned(
-        recipe,
-        forms,
-        variations,
-        vae,
-        vae_history,
-        samples,
-        training_set,
-        cnn,
-        cnn_history,
-        seconds,
-    )
+        samples = sample_prior(vae, recipe.vae.latent, recipe.training_set.samples, generator)
+    if recipe.metric is not None:
+        with _timed(seconds, "CNN"):
+            classifier = _on_base(forms, variations.images, samples, digit, recipe.metric)
+    else:
+        with _timed(seconds, "training set"):
+            training_set = compose_training_set(
+                variations,
+                samples,
+                background,
+                digit,
+                vae,
+                recipe.augment,
+                recipe.training_set,
+                random,
+                generator,
+            )
+        with _timed(seconds, "CNN"):
+            cnn, history = train_cnn(training_set, recipe.cnn, generator)
+            classifier = Classifier(cnn, training_set.priors(), training_set, history)
+    return Learned(recipe, forms, variations, vae, vae_history, samples, classifier, seconds)
+
+
+def _on_base(
+    forms: Images, variations: Images, samples: Images, digit: int, config: MetricConfig
+) -> Classifier:
+    images = {"forms": forms, "variations": variations, "samples": as_forms(samples)}
+    return Classifier(imprint(base.load(), digit, images, config), metric.PRIORS)
 
 
 def read_picture(path: Path) -> Images:
@@ -163,18 +148,21 @@ def _means(vae: Vae, images: Images) -> NDArray[np.float32]:
 def _identity(
     learned: Learned, latent: record.Latent, profile: str, digit: int, seed: int
 ) -> Identity:
-    recipe = learned.recipe
-    shown = len(learned.training_set.labels)
+    recipe, classifier = learned.recipe, learned.classifier
+    metrics = {
+        "trustworthiness": bundle.Metric(
+            latent.trustworthiness, len(latent.means), "of the map of the latent space, 0 to 1"
+        )
+    }
+    if classifier.training_set is not None:
+        metrics["training_accuracy"] = bundle.Metric(
+            classifier.history["accuracy"][-1],
+            len(classifier.training_set.labels),
+            "share of training images named right",
+        )
     return Identity(
         profile=profile,
         digit=digit,
         enrolment=bundle.Enrolment(len(learned.forms), recipe.name, seed, recipe.sha256()),
-        metrics={
-            "training_accuracy": bundle.Metric(
-                learned.cnn_history["accuracy"][-1], shown, "share of training images named right"
-            ),
-            "trustworthiness": bundle.Metric(
-                latent.trustworthiness, len(latent.means), "of the map of the latent space, 0 to 1"
-            ),
-        },
+        metrics=metrics,
     )

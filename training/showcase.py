@@ -1,19 +1,15 @@
 """What an enrolment shows of itself: the pictures that the report is made of."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from training.data import Digits
-from training.export import ClassifierGraph
+from training.learned import Learned
 from training.record import Latent, Record, Tests, thumbnail
 from training.synthesize import reconstruct
-
-if TYPE_CHECKING:
-    from training.pipeline import Learned
 
 Images = NDArray[np.uint8]
 
@@ -33,7 +29,7 @@ def hold_out(background: Digits, digit: int, seed: int) -> tuple[Digits, Digits]
 
 
 def collect(
-    learned: "Learned", latent: Latent, greys: Sequence[Images], unseen: Digits, digit: int
+    learned: Learned, latent: Latent, greys: Sequence[Images], unseen: Digits, digit: int
 ) -> Record:
     """Return the record of an enrolment.
 
@@ -46,7 +42,8 @@ def collect(
     """
     originals = learned.variations.images[:_RECONSTRUCTIONS]
     with torch.inference_mode():
-        maps = learned.cnn.feature_maps(torch.from_numpy(learned.forms[:1]).float() / 255)
+        first = torch.from_numpy(learned.forms[:1]).float() / 255
+        maps = learned.classifier.network.feature_maps(first)
     return Record(
         pictures=tuple(thumbnail(grey) for grey in greys),
         forms=learned.forms,
@@ -56,7 +53,7 @@ def collect(
         reconstructions=reconstruct(learned.vae, originals),
         samples=learned.samples,
         vae_history=learned.vae_history,
-        cnn_history=learned.cnn_history,
+        cnn_history=learned.classifier.history,
         latent=latent,
         feature_maps=tuple(value[0, :_FEATURE_MAPS].numpy() for value in maps),
         tests=_tests(learned, unseen, digit),
@@ -65,14 +62,13 @@ def collect(
     )
 
 
-def _tests(learned: "Learned", unseen: Digits, digit: int) -> Tests:
+def _tests(learned: Learned, unseen: Digits, digit: int) -> Tests:
     """Return verdicts on the enrolled pictures and on digits that took no part in training."""
     same_digit, others = unseen.split(digit)
     parts = {"own": learned.forms, "other_writer": same_digit, "other": others}
     images = np.concatenate(list(parts.values()))
-    graph = ClassifierGraph(learned.cnn, learned.training_set.priors()).eval()
     with torch.inference_mode():
-        probabilities, llr = graph(torch.from_numpy(images))
+        probabilities, llr = learned.classifier.graph()(torch.from_numpy(images))
     return Tests(
         images=images,
         truth=tuple(label for label, part in parts.items() for _ in part),

@@ -82,6 +82,17 @@ def to_bytes(pixels: torch.Tensor) -> Images:
     return result
 
 
+def as_forms(images: Images) -> Images:
+    """Bring images (n, 28, 28) to the box and centre of MNIST; drop those without ink."""
+    forms = []
+    for image in images:
+        try:
+            forms.append(centre_in_form(np.where(image < 16, 0, image).astype(np.uint8)))
+        except BadImage:  # an autoencoder may draw nothing at all
+            continue
+    return np.stack(forms)
+
+
 def compose_training_set(
     variations: Variations,
     samples: Images,
@@ -110,7 +121,7 @@ def compose_training_set(
     own = np.concatenate([sources[name] for name in config.own])
     same_digit, others = background.split(digit)
     if config.same_pipeline:
-        own = _as_forms(own)
+        own = as_forms(own)
         rate = len(samples) / len(own) if "sampled" in config.own else 0.0
         same_digit, others = (
             _through_pipeline(images, rate, vae, augmenting, random, generator)
@@ -133,15 +144,4 @@ def _through_pipeline(
     varied = np.stack([vary(image, augmenting, random)[0] for image in images])
     through = random.random(len(varied)) < rate
     varied[through] = reconstruct(vae, varied[through], generator)
-    return np.concatenate([images, _as_forms(varied)])
-
-
-def _as_forms(images: Images) -> Images:
-    """Bring images (n, 28, 28) to the box and centre of MNIST; drop those without ink."""
-    forms = []
-    for image in images:
-        try:
-            forms.append(centre_in_form(np.where(image < 16, 0, image).astype(np.uint8)))
-        except BadImage:  # an autoencoder may draw nothing at all
-            continue
-    return np.stack(forms)
+    return np.concatenate([images, as_forms(varied)])

@@ -1,7 +1,8 @@
 """The writer benchmark: who is enrolled with what, and who tries to pass for whom.
 
 Split by writer: validation writers are those whose number is divisible by five. Nothing is ever
-fitted, tuned or calibrated on them; their images are taken out of every background.
+fitted, tuned or calibrated on them; their images are taken out of every background. Choices are
+made on dev writers, whose number leaves a rest of one.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from training.data import Digits
 Indices = NDArray[np.int64]
 
 FOLDS = 5
+VALIDATION, DEV = 0, 1
 MIN_IMAGES = 5
 IMPOSTORS = 300
 OTHERS = 500
@@ -30,8 +32,15 @@ class WriterDigits:
 
     def validation(self) -> NDArray[np.bool_]:
         """Return which images (n,) are by validation writers."""
-        mask: NDArray[np.bool_] = self.writers % FOLDS == 0
-        return mask
+        return self.by_folds(VALIDATION)
+
+    def by_folds(self, *folds: int) -> NDArray[np.bool_]:
+        """Return which images (n,) are by writers whose number leaves one of these rests."""
+        return np.isin(self.writers % FOLDS, folds)
+
+    def where(self, mask: NDArray[np.bool_]) -> "WriterDigits":
+        """Return the images for which ``mask`` (n,) is True."""
+        return WriterDigits(self.digits.where(mask), self.writers[mask])
 
 
 @dataclass(frozen=True)
@@ -43,9 +52,9 @@ class Trial:
         turn: which of the writer's enrolments this is, from 0.
         enrolled: (k,) the enrolment pictures.
         genuine: the writer's other images of the digit.
-        impostors: the digit by other validation writers.
-        others: other digits by validation writers.
-        strangers: the digit by one other validation writer, as if that one were the enrolled.
+        impostors: the digit by other writers of the fold.
+        others: other digits by writers of the fold.
+        strangers: the digit by one other writer of the fold, as if that one were the enrolled.
     """
 
     writer: int
@@ -58,7 +67,14 @@ class Trial:
 
 
 def draw_trials(
-    data: WriterDigits, digit: int, pictures: int, turns: int, writers: int, seed: int
+    data: WriterDigits,
+    digit: int,
+    pictures: int,
+    turns: int,
+    writers: int,
+    seed: int,
+    *,
+    fold: int = VALIDATION,
 ) -> list[Trial]:
     """Return the trials of the benchmark.
 
@@ -67,12 +83,14 @@ def draw_trials(
         digit: the enrolled one.
         pictures: of each enrolment.
         turns: enrolments of each writer, at most.
-        writers: the first so many validation writers; 0 = all.
+        writers: the first so many writers of the fold; 0 = all.
         seed: equal seeds give equal trials, whatever the number of writers or turns.
+        fold: whose writers; anything but a final figure takes ``DEV``.
     """
-    mine = data.validation() & (data.digits.labels == digit)
+    theirs = data.by_folds(fold)
+    mine = theirs & (data.digits.labels == digit)
     pool = np.flatnonzero(mine)
-    others = np.flatnonzero(data.validation() & (data.digits.labels != digit))
+    others = np.flatnonzero(theirs & (data.digits.labels != digit))
     names, counts = np.unique(data.writers[mine], return_counts=True)
     eligible = names[counts >= max(MIN_IMAGES, pictures + 1)]
     chosen = eligible[: writers or None]

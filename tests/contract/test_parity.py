@@ -10,9 +10,10 @@ from serving import bundle
 from serving.pb import handwriting_pb2 as pb
 from serving.runtime import open_session
 from tests import pictures
-from tests.enrolments import SAMPLES, TINY, background
+from tests.enrolments import SAMPLES, TINY, TINY_DEFAULT, background
 from tests.serving_host import Host
 from training import pipeline
+from training.config import Recipe
 from training.data import load_bundled
 from training.showcase import hold_out
 
@@ -20,26 +21,33 @@ TOLERANCE = 1e-5
 REQUEST = 250
 
 
+@pytest.fixture(scope="module", params=[TINY, TINY_DEFAULT], ids=lambda recipe: recipe.name)
+def recipe(request: pytest.FixtureRequest) -> Recipe:
+    """One recipe for either kind of classifier."""
+    chosen: Recipe = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def enrolled(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small enrolment of the bundled sample."""
     return pipeline.enrol(
         [SAMPLES / "two.jpg"],
         profile="sample",
         digit=2,
-        recipe=TINY,
+        recipe=recipe,
         background=background(),
         root=tmp_path_factory.mktemp("exported"),
         seed=0,
     )
 
 
-def test_a_thousand_images_agree(enrolled: Path, host: Host) -> None:
+def test_a_thousand_images_agree(enrolled: Path, recipe: Recipe, host: Host) -> None:
     """1,000 MNIST images get the same probabilities and ratios from all three."""
     images = load_bundled().images[::5]
     _, seen = hold_out(background(), 2, 0)
     forms = np.stack([pipeline.to_form(SAMPLES, pipeline.read_picture(SAMPLES / "two.jpg"))])
-    learned = pipeline.learn(forms, 2, TINY, seen, 0)
+    learned = pipeline.learn(forms, 2, recipe, seen, 0)
     graph = learned.classifier.graph()
     with torch.inference_mode():
         by_torch = [value.numpy() for value in graph(torch.from_numpy(images))]

@@ -1,13 +1,16 @@
 """Official files, read strictly."""
 
 import gzip
+import io
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from training.data import Digits, load_bundled, load_mnist, load_writers, read_idx
+from training.data import Digits, load_bundled, load_mnist, load_omniglot, load_writers, read_idx
 from training.errors import DataError
 
 IMAGES = np.arange(3 * 784, dtype=np.uint8).reshape(3, 28, 28)
@@ -90,3 +93,51 @@ def test_bundled() -> None:
     assert np.bincount(digits.labels).tolist() == [500] * 10
     assert digits.images.shape == (5000, 28, 28)
     assert digits.images.max() == 255
+
+
+def omniglot(path: Path, pictures: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in pictures.items():
+            archive.writestr(name, data)
+    return path
+
+
+def png(side: int) -> bytes:
+    picture = Image.new("1", (side, side), 1)
+    picture.putpixel((3, 5), 0)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_omniglot(tmp_path: Path) -> None:
+    """Black ink comes out True, in the order of the names, without a Mac's resource files."""
+    pictures = {"b/2.png": png(105), "a/1.png": png(105), "__MACOSX/a/1.png": b"", "a/": b""}
+
+    characters = load_omniglot(omniglot(tmp_path / "small.zip", pictures))
+
+    assert characters.shape == (2, 105, 105)
+    assert np.argwhere(characters[0]).tolist() == [[5, 3]]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "problem"),
+    [
+        ({"a.png": b"no picture"}, "a.png: not a PNG"),
+        ({"a.png": png(28)}, r"expected 105 x 105 pixels, found \(28, 28\)"),
+        ({"a.txt": b""}, "expected PNG files, found none"),
+    ],
+)
+def test_other_pictures(tmp_path: Path, pictures: dict[str, bytes], problem: str) -> None:
+    """A zip file without characters, or with others, is refused by name."""
+    with pytest.raises(DataError, match=problem):
+        load_omniglot(omniglot(tmp_path / "small.zip", pictures))
+
+
+def test_damaged_zip(tmp_path: Path) -> None:
+    """What is no zip file is refused by name."""
+    path = tmp_path / "small.zip"
+    path.write_bytes(b"PK")
+
+    with pytest.raises(DataError, match=r"small\.zip: cannot be read"):
+        load_omniglot(path)

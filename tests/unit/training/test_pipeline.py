@@ -8,18 +8,22 @@ import pytest
 
 from serving import bundle
 from serving.images import BadImage
-from tests.enrolments import SAMPLES, TINY, background
+from serving.runtime import open_session
+from tests.enrolments import SAMPLES, TINY, TINY_DEFAULT, background
 from training import export, pipeline, record, report
 from training.__main__ import main
+from training.config import DEFAULT, RECIPES, SEED, Recipe
 from training.errors import ParityError
 
 
-def enrol(root: Path, *names: str, profile: str = "sample", seed: int = 0) -> Path:
+def enrol(
+    root: Path, *names: str, profile: str = "sample", seed: int = 0, recipe: Recipe = TINY
+) -> Path:
     return pipeline.enrol(
         [SAMPLES / name for name in names],
         profile=profile,
         digit=2,
-        recipe=TINY,
+        recipe=recipe,
         background=background(),
         root=root,
         seed=seed,
@@ -76,6 +80,34 @@ def test_the_report_can_be_drawn(enrolled: Path) -> None:
 
     assert page.stat().st_size > 50_000
     assert record.load(enrolled).tests.truth.count("other_writer") > 0
+
+
+def test_the_default_recipe_knows_what_it_was_enrolled_with(tmp_path: Path) -> None:
+    """On the base the enrolled form is own, without a training set and so without its accuracy."""
+    folder = enrol(tmp_path, "two.jpg", recipe=TINY_DEFAULT)
+
+    loaded = bundle.load(folder)
+    kept = record.load(folder)
+    session = open_session(loaded.contents[bundle.CLASSIFIER])
+    (probabilities,) = session.run(["probabilities"], {"images": kept.forms})
+    assert probabilities[0].argmax() == 0
+    assert loaded.manifest.decision.priors == (1 / 3, 1 / 3, 1 / 3)
+    assert set(loaded.manifest.metrics) == {"trustworthiness"}
+    assert loaded.manifest.parity.classifier <= 1e-5
+    assert len(loaded.contents[bundle.CLASSIFIER]) < 3_000_000
+    assert kept.cnn_history == {}
+    assert len(kept.feature_maps) == 4
+    assert report.render(folder).stat().st_size > 50_000
+
+
+def test_recipes_keep_their_names_and_hashes() -> None:
+    """Measurements are kept under a recipe's hash; the seed's must never change."""
+    assert SEED.sha256().startswith("0115741e04a143d7")
+    assert {name: recipe.name for name, recipe in RECIPES.items()} == {
+        name: name for name in RECIPES
+    }
+    assert len({recipe.sha256() for recipe in RECIPES.values()}) == len(RECIPES)
+    assert DEFAULT in RECIPES
 
 
 @pytest.mark.parametrize("stage", ["train_vae", "train_cnn", "export", "draw_map"])
@@ -155,7 +187,7 @@ def test_the_command_line_explains(
     assert "Traceback" not in message
 
 
-@pytest.mark.parametrize("verb", [[], ["enroll"], ["evaluate"], ["report"]])
+@pytest.mark.parametrize("verb", [[], ["enroll"], ["evaluate"], ["report"], ["pretrain"]])
 def test_help(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Every verb explains itself."""
     with pytest.raises(SystemExit) as ended:

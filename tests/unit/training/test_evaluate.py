@@ -1,0 +1,57 @@
+"""The benchmark on a base recipe, small."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.enrolments import TINY, TINY_DEFAULT, background
+from training import base, evaluate
+from training.config import Recipe
+from training.trials import WriterDigits, draw_trials
+
+
+@pytest.fixture(scope="module")
+def corpus() -> WriterDigits:
+    """Twenty writers, six pictures of every digit each."""
+    return WriterDigits(
+        background(each=120), np.tile(np.repeat(np.arange(20, dtype=np.int32), 6), 10)
+    )
+
+
+@pytest.mark.parametrize(("recipe", "has_training_set"), [(TINY_DEFAULT, False), (TINY, True)])
+def test_one_enrolment(
+    corpus: WriterDigits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: Recipe,
+    has_training_set: bool,
+) -> None:
+    """All figures come out; P1, which asks about a training set, only where there is one."""
+    monkeypatch.setattr(evaluate, "RECIPES", {recipe.name: recipe})
+    trial = draw_trials(corpus, 2, 1, 1, 1, 0)[0]
+    job = evaluate.Job(recipe.name, 2, trial, 0, tmp_path / "scores.npz")
+
+    scores = evaluate.score_trial(job, corpus, background())
+    np.savez(job.path, allow_pickle=False, **scores)
+    row = evaluate.summarise(recipe.name, 1, [job])
+
+    assert ("P1" in row.probes) == has_training_set
+    assert {"P2", "P3", "P4", "P5", "P6"} <= set(row.probes)
+    assert 0 <= row.figures["auc"].value <= 1
+    assert ("| - |" in evaluate.format_table([row])) != has_training_set
+
+
+def test_scores_on_another_base_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New weights mean new scores for the recipes on the base, and for no others."""
+    names = ("seed", "remedied", "default", "pixel-cosine")
+    before = {name: evaluate._decided_by(name) for name in names}
+    for file in (base.WEIGHTS, base.CALIBRATION):
+        (tmp_path / file).write_bytes(b"other")
+    monkeypatch.setattr(base, "HERE", tmp_path)
+    after = {name: evaluate._decided_by(name) for name in names}
+
+    assert {name for name in names if before[name] != after[name]} == {"default"}
+    assert before["seed"] == "0115741e"

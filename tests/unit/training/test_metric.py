@@ -1,0 +1,112 @@
+"""The classifier on top of the base: its algebra, by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.enrolments import background
+from training import base, metric
+from training.base.network import Base, NetworkConfig, embed
+from training.config import MetricConfig
+from training.export import ClassifierGraph
+from training.metric import Metric, imprint
+
+FORMS = background().images[40:42]  # 2s
+
+
+class Fixed(Base):
+    """A base that says the same of every picture."""
+
+    def __init__(self, embedding: list[float], digits: list[float]) -> None:
+        super().__init__(NetworkConfig(stem=1, middle=1, wide=1, embedding=2, hidden=1))
+        self.answer = torch.tensor([embedding]), torch.tensor([digits])
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the fixed answer."""
+        return self.answer
+
+
+def judged(embedding: list[float], digits: list[float]) -> tuple[np.ndarray, float]:
+    """Return probabilities and ratio for a hand at (1, 0), digit 2, llr = 10 cosine - 5."""
+    network = Metric(Fixed(embedding, digits), 2, torch.tensor([3.0, 0.0]), 10.0, -5.0)
+    with torch.inference_mode():
+        probabilities, llr = ClassifierGraph(network, metric.PRIORS)(
+            torch.zeros(1, 28, 28, dtype=torch.uint8)
+        )
+    return probabilities[0].numpy(), llr.item()
+
+
+def test_by_hand() -> None:
+    """Cosine 0.6 is llr 1; the digit has 3 of 13 shares: 3/13 s(1), 3/13 s(-1), 10/13."""
+    digits = [0.0] * 11
+    digits[2] = float(np.log(3))
+    own = 1 / (1 + np.exp(-1))
+
+    probabilities, llr = judged([0.6, 0.8], digits)
+
+    assert llr == pytest.approx(1, abs=1e-6)
+    expected = [3 / 13 * own, 3 / 13 * (1 - own), 10 / 13]
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("certainty", [-1e30, -1e4, 0.0, 1e4, 1e30])
+@pytest.mark.parametrize("direction", [-1.0, 1.0])
+def test_absurd_certainty_stays_finite(certainty: float, direction: float) -> None:
+    """Whatever the heads say, probabilities add up to one and the ratio is that of the cosine."""
+    digits = [0.0] * 11
+    digits[2] = certainty
+
+    probabilities, llr = judged([direction, 0.0], digits)
+
+    assert np.isfinite(probabilities).all()
+    assert probabilities.sum() == pytest.approx(1, abs=1e-6)
+    assert llr == 10 * direction - 5
+
+
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_empty_and_full_fields_are_no_digit(value: int) -> None:
+    """Blank paper and spilt ink get finite answers, and are called other."""
+    network = imprint(base.load(), 2, {"forms": FORMS}, MetricConfig())
+    images = torch.full((1, 28, 28), value, dtype=torch.uint8)
+
+    with torch.inference_mode():
+        probabilities, llr = ClassifierGraph(network, metric.PRIORS)(images)
+
+    assert torch.isfinite(llr).all()
+    assert probabilities.argmax().item() == 2
+
+
+def test_the_prototype_is_the_weighted_mean() -> None:
+    """Groups are averaged first, then weighted, then brought to length one."""
+    pretrained = base.load()
+    images = {
+        "forms": FORMS,
+        "variations": background().images[42:45],
+        "samples": background().images[45:50],
+    }
+
+    network = imprint(pretrained, 2, images, MetricConfig(1.0, 0.5, 2.0))
+
+    means = [embed(pretrained.network, group)[0].mean(axis=0) for group in images.values()]
+    expected = means[0] + 0.5 * means[1] + 2 * means[2]
+    expected /= np.linalg.norm(expected)
+    np.testing.assert_allclose(network.prototype.numpy(), expected, atol=1e-5)
+    assert (network.slope.item(), network.offset.item()) == pytest.approx(
+        pretrained.calibration.line(2, 2)
+    )
+
+
+def test_the_enrolled_forms_are_own_and_other_digits_are_other() -> None:
+    """The enrolled pictures come out on top, other digits are told from the digit."""
+    graph = ClassifierGraph(
+        imprint(base.load(), 2, {"forms": FORMS[:1]}, MetricConfig()), metric.PRIORS
+    )
+    digits = background()
+
+    with torch.inference_mode():
+        own, _ = graph(torch.from_numpy(FORMS[:1]))
+        other, _ = graph(torch.from_numpy(digits.images[digits.labels != 2]))
+
+    assert own.argmax().item() == 0
+    assert (other.argmax(dim=1) == 2).float().mean() > 0.97

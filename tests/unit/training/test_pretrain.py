@@ -1,0 +1,173 @@
+"""The training of the base, small: it runs, and stopping it changes nothing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.enrolments import background
+from training import base, pretrain
+from training.base.network import NetworkConfig
+from training.calibrate import CalibrationConfig, fit_line
+from training.contrast import BatchConfig, Batches, balanced_entropy, contrastive
+from training.data import Digits
+from training.errors import TrainingError
+from training.muon import orthogonalise
+from training.nondigits import mixture
+from training.pretrain import PretrainConfig, shorten
+from training.trials import WriterDigits
+
+CHARACTERS = np.zeros((3, 105, 105), dtype=np.bool_)
+CHARACTERS[:, 20:80, 50:53] = True
+
+TINY = replace(
+    shorten(PretrainConfig(), 4),
+    network=NetworkConfig(stem=4, middle=4, wide=4, embedding=8, hidden=4),
+    batch=BatchConfig(digits=2, writers=2, pictures=2),
+    digits=8,
+    made=20,
+    head_digits=8,
+    head_non_digits=4,
+    checkpoint=2,
+    calibration=CalibrationConfig(pictures=(1, 2), non_digits=20),
+)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> WriterDigits:
+    """Twenty writers, six pictures of every digit each; validation writers' are all white."""
+    digits = background(each=120)
+    writers = np.tile(np.repeat(np.arange(20, dtype=np.int32), 6), 10)
+    images = digits.images.copy()
+    images[writers % 5 == 0] = 255
+    return WriterDigits(Digits(images, digits.labels), writers)
+
+
+@pytest.fixture(scope="module")
+def whole(corpus: WriterDigits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was not stopped."""
+    return pretrain.pretrain(corpus, CHARACTERS, TINY, tmp_path_factory.mktemp("base"), 0)
+
+
+def test_the_result_is_a_base(whole: Path) -> None:
+    """Weights and calibration can be loaded as the committed ones are, and figures lie beside."""
+    loaded = base.load(whole)
+
+    assert loaded.network.temperature.item() != 1
+    assert loaded.calibration.pictures == (1, 2)
+    figures = json.loads((whole / pretrain.FIGURES).read_text())
+    assert len(figures["hand"]) == 20
+    assert figures["digit"]["n"] == 4 * 60
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 7, 12])
+def test_a_stopped_run_goes_on(
+    corpus: WriterDigits,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_at: int,
+) -> None:
+    """Stopped in any training, before or after a checkpoint, the run ends with the same bytes."""
+    advance, calls = pretrain.Trainer.advance, iter(range(100))
+
+    def stop(trainer: pretrain.Trainer) -> float:
+        if next(calls) == stop_at - 1:
+            raise KeyboardInterrupt
+        return advance(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain.Trainer, "advance", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.pretrain(corpus, CHARACTERS, TINY, tmp_path, 0)
+    assert not (tmp_path / base.WEIGHTS).exists()
+    torch.manual_seed(stop_at)  # the global generator must not matter
+    pretrain.pretrain(corpus, CHARACTERS, TINY, tmp_path, 0)
+
+    for name in ("start.npz", "candidate.npz", base.WEIGHTS, base.CALIBRATION, pretrain.FIGURES):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_validation_writers_are_never_read(
+    corpus: WriterDigits, whole: Path, tmp_path: Path
+) -> None:
+    """Without the validation writers' pictures the result is the same."""
+    pretrain.pretrain(corpus.where(~corpus.validation()), CHARACTERS, TINY, tmp_path, 0)
+
+    assert (tmp_path / base.WEIGHTS).read_bytes() == (whole / base.WEIGHTS).read_bytes()
+
+
+def test_a_run_with_other_settings_is_not_gone_on_with(corpus: WriterDigits, whole: Path) -> None:
+    """Another seed in the same folder is refused."""
+    with pytest.raises(TrainingError, match=r"settings\.json: a run with other settings"):
+        pretrain.pretrain(corpus, CHARACTERS, TINY, whole, 1)
+
+
+def test_batches_hold_writers_together(corpus: WriterDigits) -> None:
+    """A batch is digits x writers x pictures, and all ten digits take turns."""
+    random = np.random.default_rng(0)
+    batches = Batches(corpus, np.arange(len(corpus.writers)), BatchConfig(2, 3, 4), random)
+
+    drawn = [batches.draw() for _ in range(5)]
+
+    groups = np.concatenate(drawn).reshape(-1, 4)
+    for group in groups:
+        assert len(set(corpus.writers[group])) == len(set(corpus.digits.labels[group])) == 1
+        assert len(set(group)) == 4
+    assert sorted(corpus.digits.labels[groups[::3, 0]]) == list(range(10))
+
+
+def test_contrastive_loss_by_hand() -> None:
+    """Two writers at right angles: each picture's positive leads its two negatives by 1 / 0.1."""
+    embedding = torch.eye(2).repeat_interleave(2, dim=0)
+    digits, writers = torch.zeros(4), torch.tensor([0, 0, 1, 1])
+
+    loss = contrastive(embedding, digits, writers)
+
+    assert loss.item() == pytest.approx(np.log1p(2 * np.exp(-10)), rel=1e-2)
+
+
+def test_rare_classes_weigh_as_much() -> None:
+    """One picture of a class that is missed costs as much as three of another."""
+    logits = torch.tensor([[2.0, 0.0]] * 4)
+    labels = torch.tensor([0, 0, 0, 1])
+
+    expected = (np.log1p(np.exp(-2)) + np.log1p(np.exp(2))) / 2
+
+    assert balanced_entropy(logits, labels).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 30), (30, 5)])
+def test_orthogonalise(shape: tuple[int, int]) -> None:
+    """Singular values that differ by a factor of a hundred come out near one."""
+    generator = torch.Generator().manual_seed(0)
+    left, _, right = torch.linalg.svd(torch.randn(shape, generator=generator), full_matrices=False)
+    matrix = left @ torch.diag(torch.logspace(-1, 0.5, 5)) @ right
+
+    values = torch.linalg.svdvals(orthogonalise(matrix))
+
+    assert 0.6 < values.min() <= values.max() < 1.3
+
+
+def test_a_line_recovers_the_ratio_of_two_normals() -> None:
+    """For N(0.6, 0.2) against N(0.2, 0.2) the log-ratio is 10 x - 4."""
+    random = np.random.default_rng(0)
+
+    slope, offset = fit_line(random.normal(0.6, 0.2, 20000), random.normal(0.2, 0.2, 20000))
+
+    assert slope == pytest.approx(10, rel=0.05)
+    assert offset == pytest.approx(-4, rel=0.05)
+
+
+def test_pictures_of_no_digit_are_a_function_of_their_seed() -> None:
+    """Equal seeds give equal pictures, uint8 (n, 28, 28), hardly any of them empty."""
+    digits = background().images
+    first, again = (mixture(digits, np.random.default_rng(3), 60) for _ in range(2))
+
+    assert np.array_equal(first, again)
+    assert first.shape == (60, 28, 28)
+    assert first.dtype == np.uint8
+    assert first.any(axis=(1, 2)).mean() > 0.9

@@ -1,0 +1,206 @@
+"""The base network: what a picture shows, and an embedding of the hand that drew it.
+
+One trunk of convolutions carries two heads. The embedding is trained so that pictures of a digit
+by one writer lie together and those by others apart (supervised contrastive learning, Khosla et
+al. 2020, arXiv:2004.11362); the digit head names the digit, or says that the picture is none. The
+feature map is flattened and not averaged: in MNIST form, where a stroke lies tells writers apart.
+"""
+
+import copy
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from training.errors import WeightsError
+
+DIGITS = 10
+NOT_A_DIGIT = 10
+_CONFIG = "config"
+_COUNTERS = "num_batches_tracked"  # of batch normalisation; only training would need them
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the network.
+
+    Attributes:
+        stem: channels of the first convolution, at 14 x 14.
+        middle: channels of the second, at 14 x 14.
+        wide: channels of the third and fourth, at 7 x 7.
+        embedding: dimensions in which hands are compared.
+        hidden: width of the digit head's one hidden layer.
+    """
+
+    stem: int = 32
+    middle: int = 48
+    wide: int = 64
+    embedding: int = 128
+    hidden: int = 64
+
+    @property
+    def features(self) -> int:
+        """Length of the flattened feature map."""
+        return self.wide * 7 * 7
+
+
+class Base(nn.Module):
+    """A convolutional trunk with two heads: the hand's embedding and the digit.
+
+    Attributes:
+        trunk: (n, 1, 28, 28) in [0, 1] -> (n, features).
+        writer: (n, features) -> (n, embedding), before ``centre``.
+        centre: brings the embeddings' mean to the origin, so that cosines spread out.
+        digit: (n, features) -> (n, 11), the ten digits and "not a digit".
+        temperature: by which the digit head's logits are divided.
+    """
+
+    temperature: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = nn.Sequential(
+            _convolution(1, config.stem, size=5, stride=2),  # (n, stem, 14, 14)
+            _convolution(config.stem, config.middle),
+            nn.MaxPool2d(2),  # (n, middle, 7, 7)
+            _convolution(config.middle, config.wide),
+            _convolution(config.wide, config.wide),
+            nn.Flatten(),  # (n, features)
+        )
+        self.writer = nn.Linear(config.features, config.embedding)
+        self.centre: nn.Module = nn.BatchNorm1d(config.embedding)
+        self.digit = nn.Sequential(
+            nn.Linear(config.features, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, DIGITS + 1),
+        )
+        self.register_buffer("temperature", torch.ones(()))
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return unit embeddings (n, e) and digit logits (n, 11) for pixels (n, 28, 28)."""
+        return self.heads(self.features(pixels))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return what both heads look at, (n, features), for pixels (n, 28, 28)."""
+        features: Tensor = self.trunk(pixels.unsqueeze(1))
+        return features
+
+    def heads(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return unit embeddings (n, e) and digit logits (n, 11) for features (n, features)."""
+        embedding = F.normalize(self.centre(self.writer(features)))
+        return embedding, self.digit(features) / self.temperature
+
+    def feature_maps(self, pixels: Tensor) -> list[Tensor]:
+        """Return what each convolution sees, after ReLU: (n, c, 14, 14), ..., (n, c, 7, 7)."""
+        maps: list[Tensor] = []
+        value = pixels.unsqueeze(1)
+        for part in list(self.trunk)[:-1]:
+            value = part(value)
+            if not isinstance(part, nn.MaxPool2d):
+                maps.append(value)
+        return maps
+
+    def folded(self) -> "Base":
+        """Return the same function with batch normalisation folded into the layers before it.
+
+        The exporter would do it otherwise, and round differently from what was checked.
+        """
+        twin = copy.deepcopy(self).eval()
+        for part in twin.trunk:
+            if isinstance(part, nn.Sequential) and isinstance(part[1], nn.BatchNorm2d):
+                part[0] = fuse_conv_bn_eval(part[0], part[1])  # type: ignore[type-var]
+                part[1] = nn.Identity()
+        if isinstance(twin.centre, nn.BatchNorm1d):
+            twin.writer = fuse_linear_bn_eval(twin.writer, twin.centre)
+            twin.centre = nn.Identity()
+        return twin
+
+
+def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+def embed(network: Base, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """Return unit embeddings (n, e) and digit logits (n, 11) of images uint8 (n, 28, 28)."""
+    with torch.inference_mode():
+        parts = [network(part.float() / 255) for part in torch.split(torch.from_numpy(images), 500)]
+    return tuple(torch.cat(column).numpy() for column in zip(*parts, strict=True))
+
+
+def write_weights(network: Base, path: Path) -> None:
+    """Write all weights by name, matrices as float16, and the configuration; nothing pickled."""
+    state = {name: value for name, value in network.state_dict().items() if _COUNTERS not in name}
+    arrays = {
+        name: value.detach().cpu().numpy().astype(_kept_as(value.ndim))
+        for name, value in state.items()
+    }
+    arrays[_CONFIG] = np.frombuffer(json.dumps(asdict(network.config)).encode(), np.uint8)
+    with open(path, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def read_weights(path: Path) -> Base:
+    """Return the network in a file of ``write_weights``, ready for inference.
+
+    Raises:
+        WeightsError: names the file and the array that is missing, unknown or not as expected.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(f"{path}: cannot be read: {error}") from error
+    network = Base(_read_config(path, arrays))
+    expected = {
+        name: value for name, value in network.state_dict().items() if _COUNTERS not in name
+    }
+    if set(arrays) != set(expected) | {_CONFIG}:
+        missing = sorted((set(expected) | {_CONFIG}) - set(arrays))
+        unknown = sorted(set(arrays) - set(expected) - {_CONFIG})
+        raise WeightsError(f"{path}: arrays missing: {missing}; not known: {unknown}")
+    for name, value in expected.items():
+        _check(path, name, arrays[name], tuple(value.shape))
+    state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in expected}
+    network.load_state_dict(state, strict=False)  # the counters alone stay as they are
+    return network.eval()
+
+
+def _kept_as(dimensions: int) -> type[np.floating]:
+    """Return the type of an array on disk; vectors are few, and scales deserve all their bits."""
+    return np.float16 if dimensions > 1 else np.float32
+
+
+def _read_config(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> NetworkConfig:
+    names = [field.name for field in fields(NetworkConfig)]
+    try:
+        values = json.loads(arrays[_CONFIG].tobytes())
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{path}: {_CONFIG}: missing or not JSON: {error}") from error
+    sizes = values.values() if isinstance(values, dict) else ()
+    if sorted(values) != sorted(names) or not all(type(v) is int and 0 < v < 4096 for v in sizes):
+        raise WeightsError(f"{path}: {_CONFIG}: expected sizes {names}, found {values}")
+    return NetworkConfig(**values)
+
+
+def _check(path: Path, name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != _kept_as(len(shape)):
+        raise WeightsError(
+            f"{path}: {name}: expected {np.dtype(_kept_as(len(shape)))} {shape}, "
+            f"found {array.dtype} {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise WeightsError(f"{path}: {name}: expected finite numbers only")

@@ -1,0 +1,89 @@
+"""The classifier of one hand on top of the base: where the hand lies, and how to read distances.
+
+Nothing is trained here. The enrolled pictures, and what the stages before made of them, are
+placed by the base; their weighted mean is the prototype (the imprinted weight of Qi, Brown and
+Lowe 2018, arXiv:1712.07136). A cosine with it becomes a likelihood ratio by the base's
+calibration, and the base's digit head says whether the picture shows the digit at all. An enrolled
+hand is thus 128 numbers.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.base import Pretrained
+from training.base.network import Base, embed
+from training.config import MetricConfig
+from training.synthesize import Images
+
+# The classifier decides between equally likely classes: the base was calibrated so.
+PRIORS = (1 / 3, 1 / 3, 1 / 3)
+
+
+class Metric(nn.Module):
+    """The base, one prototype, and one line from cosine to likelihood ratio.
+
+    Attributes:
+        base: shared by all hands.
+        digit: the enrolled one, 0 to 9.
+        prototype: unit vector (e,).
+        slope: of the likelihood ratio over the cosine.
+        offset: of the same.
+    """
+
+    prototype: Tensor
+    slope: Tensor
+    offset: Tensor
+
+    def __init__(
+        self, base: Base, digit: int, prototype: Tensor, slope: float, offset: float
+    ) -> None:
+        super().__init__()
+        self.base = base
+        self.digit = digit
+        self.register_buffer("prototype", F.normalize(prototype, dim=0))
+        self.register_buffer("slope", torch.tensor(slope))
+        self.register_buffer("offset", torch.tensor(offset))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return logits (n, 3), in the order of ``bundle.LABELS``, for pixels (n, 28, 28).
+
+        With p the probability of the enrolled digit and s the logistic function, their softmax is
+        ``p s(llr), p s(-llr), 1 - p``. The first two differ by exactly the likelihood ratio, and
+        no logarithm of a small probability is ever taken.
+        """
+        embedding, digits = self.base(pixels)
+        llr = self.slope * (embedding @ self.prototype) + self.offset  # (n,)
+        rest = torch.cat([digits[:, : self.digit], digits[:, self.digit + 1 :]], dim=1)  # (n, 10)
+        against = torch.logsumexp(rest, dim=1) - digits[:, self.digit]  # log((1 - p) / p)
+        return torch.stack([llr, torch.zeros_like(llr), F.softplus(llr) + against], dim=1)
+
+    def feature_maps(self, pixels: Tensor) -> list[Tensor]:
+        """Return what each convolution of the base sees; see ``Base.feature_maps``."""
+        return self.base.feature_maps(pixels)
+
+
+def imprint(
+    pretrained: Pretrained,
+    digit: int,
+    images: Mapping[str, Images],
+    config: MetricConfig,
+) -> Metric:
+    """Return the classifier of a hand.
+
+    Args:
+        pretrained: the base.
+        digit: the enrolled one.
+        images: ``forms``, ``variations`` and ``samples``, each uint8 (n, 28, 28), in MNIST form.
+        config: what each of these groups counts.
+    """
+    weights = {"forms": config.forms, "variations": config.variations, "samples": config.samples}
+    network = pretrained.network.folded()
+    prototype = torch.zeros(network.config.embedding)
+    for name, weight in weights.items():
+        if weight:
+            prototype += weight * torch.from_numpy(embed(network, images[name])[0].mean(axis=0))
+    slope, offset = pretrained.calibration.line(digit, len(images["forms"]))
+    return Metric(network, digit, prototype, slope, offset).eval()

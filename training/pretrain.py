@@ -1,0 +1,436 @@
+"""How the base comes to be: three trainings and a calibration, from other people's digits.
+
+``start`` learns to tell hands apart on three folds of the writers. From there two go on, with more
+weight on the digit head: ``candidate`` on the same writers, so that the dev writers remain
+unknown to it and can calibrate; ``final`` with the dev writers added, which is the base. Validation
+writers take part in nothing; they are dropped before anything is computed.
+
+A run can be stopped at any time; the same command goes on from the last checkpoint and ends with
+the same weights as a run that was never stopped. Steps run in bfloat16 where that is exact enough.
+"""
+
+import copy
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from training import base
+from training.base.network import (
+    NOT_A_DIGIT,
+    Base,
+    NetworkConfig,
+    embed,
+    read_weights,
+    write_weights,
+)
+from training.calibrate import (
+    CalibrationConfig,
+    be_cautious,
+    calibrate,
+    fit_caution,
+    fit_temperature,
+    measure,
+    read,
+    some_non_digits,
+)
+from training.contrast import BatchConfig, Batches, balanced_entropy, contrastive
+from training.errors import Diverged, TrainingError
+from training.fit import initialise
+from training.jitter import jitter
+from training.muon import Muon
+from training.nondigits import letters
+from training.record import replace_file
+from training.trials import DEV, WriterDigits
+
+FIGURES = "figures.json"
+_SETTINGS = "settings.json"
+_MUON_RATE, _ADAM_RATE, _DECAY, _WARM_UP = 5e-3, 2e-3, 0.02, 100
+_LARGEST_GRADIENT = 5.0
+_AVERAGE = 0.995
+_CHANNEL_DROPOUT, _DROPOUT, _HEAD_DROPOUT = 0.05, 0.35, 0.1
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One training.
+
+    Attributes:
+        name: of its files.
+        folds: rests of the writers' numbers, divided by five, that it sees.
+        steps: updates of the whole network.
+        rate: factor on the learning rates.
+        digit_weight: of the digit head's loss beside the contrastive one.
+        non_digits: pictures of no digit in a step.
+        head_steps: updates of the digit head alone, afterwards.
+        after: the stage whose weights it starts from, or None.
+    """
+
+    name: str
+    folds: tuple[int, ...]
+    steps: int
+    rate: float
+    digit_weight: float
+    non_digits: int
+    head_steps: int
+    after: str | None
+
+
+START = StageConfig("start", (2, 3, 4), 3800, 1.0, 0.2, 16, 0, None)
+CANDIDATE = StageConfig("candidate", (2, 3, 4), 1400, 0.7, 0.7, 24, 900, "start")
+FINAL = StageConfig("final", (1, 2, 3, 4), 2400, 0.7, 0.7, 24, 900, "start")
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Everything that decides the base, but for the data and the seed.
+
+    Attributes:
+        network: sizes.
+        batch: of the contrastive loss.
+        digits: further digits of a step, for the digit head.
+        copies: of each Omniglot character, with different pens.
+        made: scribbles, textures and the like to draw them from.
+        head_digits: digits of a step of the digit head alone.
+        head_non_digits: pictures of no digit in it.
+        head_rate: its learning rate.
+        checkpoint: steps between checkpoints.
+        stages: start, candidate, final.
+        calibration: what is fitted in the end.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    digits: int = 24
+    copies: int = 3
+    made: int = 8000
+    head_digits: int = 192
+    head_non_digits: int = 96
+    head_rate: float = 2e-3
+    checkpoint: int = 200
+    stages: tuple[StageConfig, StageConfig, StageConfig] = (START, CANDIDATE, FINAL)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+
+def shorten(config: PretrainConfig, steps: int | None) -> PretrainConfig:
+    """Return the configuration with at most so many steps in each training; None = as it is."""
+    if steps is None:
+        return config
+    first, second, third = (
+        replace(stage, steps=min(steps, stage.steps), head_steps=min(steps, stage.head_steps))
+        for stage in config.stages
+    )
+    return replace(config, stages=(first, second, third))
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training may look at.
+
+    Attributes:
+        data: digits by the writers of its folds, and nobody else's.
+        non_digits: uint8 (n, 28, 28), pictures of anything else.
+    """
+
+    data: WriterDigits
+    non_digits: NDArray[np.uint8]
+
+
+def pretrain(
+    data: WriterDigits,
+    characters: NDArray[np.bool_],
+    config: PretrainConfig,
+    out: Path,
+    seed: int,
+) -> Path:
+    """Train and calibrate the base; write weights, calibration and figures, and return ``out``.
+
+    Args:
+        data: MNIST's training set; validation writers are dropped here.
+        characters: Omniglot's, bool (n, 105, 105).
+        config: how.
+        out: folder of results and checkpoints; a run that was stopped there is gone on with.
+        seed: of all chance.
+
+    Raises:
+        TrainingError: ``out`` holds a run with other settings, or a training diverged.
+    """
+    data = data.where(~data.validation())
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out, config, seed)
+    trained: dict[str, Base] = {}
+    for stage in config.stages:
+        before = trained[stage.after] if stage.after else None
+        trained[stage.name] = _run_stage(stage, data, characters, before, config, out, seed)
+    _, candidate, final = (trained[stage.name] for stage in config.stages)
+    _finish(candidate, final, data, config, out, np.random.default_rng([seed, 9]))
+    return out
+
+
+def _claim(out: Path, config: PretrainConfig, seed: int) -> None:
+    """Note the settings of the run, or check that they are those of the run to go on with."""
+    settings = json.dumps({"seed": seed, **asdict(config)}, indent=1) + "\n"
+    path = out / _SETTINGS
+    if path.exists() and path.read_text(encoding="utf-8") != settings:
+        raise TrainingError(f"{path}: a run with other settings lies here; choose another folder")
+    replace_file(path, settings.encode())
+
+
+def _run_stage(
+    stage: StageConfig,
+    data: WriterDigits,
+    characters: NDArray[np.bool_],
+    before: Base | None,
+    config: PretrainConfig,
+    out: Path,
+    seed: int,
+) -> Base:
+    """Return the network of a finished stage; what was done before a stop is not done again."""
+    weights = out / f"{stage.name}.npz"
+    if not weights.exists():
+        seen = data.where(data.by_folds(*stage.folds))
+        random = np.random.default_rng([seed, 1])
+        drawn = letters(characters, random, config.copies)
+        made = some_non_digits(seen, config.made, random)
+        material = Material(seen, np.concatenate([drawn, made]))
+        trainer = Trainer(material, stage, config, before, seed)
+        _train(trainer, stage, out / f"{stage.name}.pt", config.checkpoint)
+        network = trainer.average.eval()
+        _fit_head(network, material, stage, config, seed)
+        partial = weights.with_suffix(".partial")
+        write_weights(network, partial)
+        partial.replace(weights)
+    return read_weights(weights)
+
+
+def _train(trainer: "Trainer", stage: StageConfig, checkpoint: Path, every: int) -> None:
+    if checkpoint.exists():
+        trainer.restore(checkpoint)
+    with tqdm(total=stage.steps, initial=trainer.step, desc=stage.name, unit="step") as progress:
+        while trainer.step < stage.steps:
+            loss = trainer.advance()
+            progress.update()
+            if trainer.step % every == 0 or trainer.step == stage.steps:
+                if not math.isfinite(loss):
+                    raise Diverged(f"{stage.name}: the loss became {loss} at step {trainer.step}")
+                trainer.save(checkpoint)
+                progress.set_postfix(loss=f"{loss:.3f}")
+
+
+class Trainer:
+    """Everything that a step changes, so that it can be saved and restored as a whole.
+
+    Attributes:
+        network: in training.
+        average: the running mean of its weights, which is what the stage results in.
+        step: updates so far.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        stage: StageConfig,
+        config: PretrainConfig,
+        before: Base | None,
+        seed: int,
+    ) -> None:
+        self._data, self._stage, self._config = material.data, stage, config
+        self._non_digits = torch.from_numpy(material.non_digits)
+        self._random = np.random.default_rng([seed, 2])
+        self._generator = torch.Generator().manual_seed(seed)
+        rows = np.arange(len(self._data.writers))
+        self._batches = Batches(self._data, rows, config.batch, self._random)
+        self.network = Base(config.network)
+        if before is None:
+            initialise(self.network, self._generator, glorot=False)
+        else:
+            self.network.load_state_dict(before.state_dict())
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network)
+        self._optimisers = _optimisers(self.network)
+        self.step = 0
+
+    def advance(self) -> float:
+        """Make one update and return its loss."""
+        self._set_rates()
+        images, digits, writers = self._draw()
+        self.network.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            features = self.network.features(images)
+        embedding, logits = self.network.heads(self._drop(features.float()))
+        count = len(writers)
+        loss = contrastive(embedding[:count], digits[:count], writers)
+        loss = loss + self._stage.digit_weight * balanced_entropy(logits, digits)
+        self.network.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
+        for optimiser in self._optimisers:
+            optimiser.step()
+        self.step += 1
+        self._note_average()
+        return loss.item()
+
+    def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return images (n, 28, 28), their labels (n,), and the writers of the first (m,) of them.
+
+        After the pictures for the contrastive loss come digits of all kinds and pictures of none,
+        so that every step shows the digit head all of its classes.
+        """
+        rows = self._batches.draw()
+        every = np.concatenate(
+            [rows, self._random.choice(len(self._data.writers), self._config.digits)]
+        )
+        return *_mix(
+            self._data,
+            every,
+            self._non_digits,
+            self._stage.non_digits,
+            self._random,
+            self._generator,
+        ), torch.from_numpy(self._data.writers[rows])
+
+    def _drop(self, features: Tensor) -> Tensor:
+        """Return features (n, c * 49) with whole channels, then single values, set to zero."""
+        channels = features.view(len(features), -1, 49)
+        channels = channels * _keep((*channels.shape[:2], 1), _CHANNEL_DROPOUT, self._generator)
+        return channels.flatten(1) * _keep(features.shape, _DROPOUT, self._generator)
+
+    def _set_rates(self) -> None:
+        """Warm up linearly, then follow a cosine down to zero at the last step."""
+        cosine = 0.5 + 0.5 * math.cos(math.pi * self.step / self._stage.steps)
+        factor = self._stage.rate * min(1, self.step / _WARM_UP) * cosine
+        for optimiser, rate in zip(self._optimisers, (_MUON_RATE, _ADAM_RATE), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+
+    @torch.no_grad()
+    def _note_average(self) -> None:
+        keep = min(_AVERAGE, self.step / (self.step + 20))
+        pairs = zip(
+            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+        )
+        for slow, fast in pairs:
+            if slow.is_floating_point():
+                slow.lerp_(fast, 1 - keep)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, never half of one."""
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+            "random": self._random.bit_generator.state,
+            "generator": self._generator.get_state(),
+            "queue": self._batches.queue,
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, weights_only=True)
+        self.step = state["step"]
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self._random.bit_generator.state = state["random"]
+        self._generator.set_state(state["generator"])
+        self._batches.queue = state["queue"]
+
+
+def _optimisers(network: Base) -> list[torch.optim.Optimizer]:
+    """Return Muon for the trunk's and the embedding's matrices, AdamW for all else."""
+    head = list(network.digit.parameters())
+    rest = [value for name, value in network.named_parameters() if not name.startswith("digit.")]
+    matrices = [value for value in rest if value.ndim > 1]
+    others = [value for value in rest if value.ndim <= 1] + head
+    return [
+        Muon(matrices, _MUON_RATE, _DECAY),
+        torch.optim.AdamW(others, _ADAM_RATE, betas=(0.9, 0.99), weight_decay=0.0),
+    ]
+
+
+def _mix(
+    data: WriterDigits,
+    rows: NDArray[np.int64],
+    non_digits: Tensor,
+    count: int,
+    random: np.random.Generator,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Return the rows' images and so many of no digit, jittered (n, 28, 28), and labels (n,)."""
+    extra = non_digits[torch.from_numpy(random.integers(len(non_digits), size=count))]
+    pixels = torch.cat([torch.from_numpy(data.digits.images[rows]), extra]).float() / 255
+    labels = np.concatenate([data.digits.labels[rows], np.full(count, NOT_A_DIGIT)])
+    return jitter(pixels, generator), torch.from_numpy(labels.astype(np.int64))
+
+
+def _keep(shape: Sequence[int], dropped: float, generator: torch.Generator) -> Tensor:
+    """Return a dropout mask; torch's own draws from the global generator, which no one saves."""
+    return (torch.rand(tuple(shape), generator=generator) >= dropped) / (1 - dropped)
+
+
+def _fit_head(
+    network: Base, material: Material, stage: StageConfig, config: PretrainConfig, seed: int
+) -> None:
+    """Finish the digit head on the frozen trunk, with more pictures of no digit than before."""
+    random = np.random.default_rng([seed, 3])
+    generator = torch.Generator().manual_seed(seed + 3)
+    data, non_digits = material.data, torch.from_numpy(material.non_digits)
+    optimiser = torch.optim.AdamW(network.digit.parameters(), config.head_rate, weight_decay=0.02)
+    for step in tqdm(range(stage.head_steps), desc=f"{stage.name}, digit head", unit="step"):
+        cosine = 0.5 + 0.5 * math.cos(math.pi * step / stage.head_steps)
+        optimiser.param_groups[0]["lr"] = config.head_rate * cosine
+        rows = random.choice(len(data.writers), config.head_digits)
+        images, labels = _mix(data, rows, non_digits, config.head_non_digits, random, generator)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            features = network.features(images).float()
+        kept = features * _keep(features.shape, _HEAD_DROPOUT, generator)
+        loss = F.cross_entropy(network.digit(kept), labels)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+
+
+def _finish(
+    candidate: Base,
+    final: Base,
+    data: WriterDigits,
+    config: PretrainConfig,
+    out: Path,
+    random: np.random.Generator,
+) -> None:
+    """Calibrate with the candidate, measure it, carry all over to the final network, and write."""
+    settings = config.calibration
+    readings = read(candidate, data)
+    calibration = calibrate(readings, settings)
+    caution = fit_caution(readings, settings.refused)
+    for network in (candidate, final):
+        be_cautious(network, caution)
+    temperature = fit_temperature(candidate, read(candidate, data), settings, random)
+    for network in (candidate, final):
+        network.temperature.fill_(temperature)
+    dev = data.where(data.by_folds(DEV))
+    nothing = embed(candidate, some_non_digits(dev, settings.non_digits, random))[1]
+    figures = {
+        "of": "the candidate, on dev writers, whom it never saw",
+        "caution": caution,
+        "temperature": temperature,
+        **measure(read(candidate, data), settings, nothing),
+    }
+    partial = out / f"{base.WEIGHTS}.partial"
+    write_weights(final, partial)
+    partial.replace(out / base.WEIGHTS)
+    replace_file(out / base.CALIBRATION, calibration.to_json().encode())
+    replace_file(out / FIGURES, json.dumps(figures, indent=1).encode() + b"\n")
