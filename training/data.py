@@ -8,6 +8,7 @@ not a digit.
 """
 
 import gzip
+import math
 import io
 import struct
 import zipfile
@@ -146,8 +147,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path}: expected an IDX file of bytes (00 00 08), found {data[:3]!r}")
     rank = data[3]
     start = 4 + 4 * rank
-    shape = struct.unpack(f">{rank}i", data[4:start]) if len(data) >= start else ()
-    if not shape or len(data) - start != int(np.prod(shape)):
+    shape = struct.unpack(f">{rank}I", data[4:start]) if len(data) >= start else ()
+    if not shape or len(data) - start != math.prod(shape):
         raise DataError(f"{path}: header says {shape}, found {len(data) - start} bytes after it")
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
 

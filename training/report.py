@@ -170,6 +170,7 @@ def _page(loaded: bundle.Bundle, shown: Record) -> dict[str, Any]:
         "seconds": shown.seconds,
         "total_seconds": sum(shown.seconds.values()),
         "config": _settings(shown.config),
+        "pretrained": "metric" in shown.config,
     }
 
 

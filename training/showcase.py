@@ -37,7 +37,7 @@ def collect(
         learned: what the stages produced.
         latent: map of the latent space.
         greys: the enrolment pictures, each (h, w).
-        unseen: other people's digits that took no part in training.
+        unseen: other people's digits that took no part in this enrolment.
         digit: the enrolled one.
     """
     originals = learned.variations.images[:_RECONSTRUCTIONS]
@@ -63,7 +63,7 @@ def collect(
 
 
 def _tests(learned: Learned, unseen: Digits, digit: int) -> Tests:
-    """Return verdicts on the enrolled pictures and on digits that took no part in training."""
+    """Return verdicts on the enrolled pictures and on digits that took no part in the enrolment."""
     same_digit, others = unseen.split(digit)
     parts = {"own": learned.forms, "other_writer": same_digit, "other": others}
     images = np.concatenate(list(parts.values()))

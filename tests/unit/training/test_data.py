@@ -1,5 +1,6 @@
 """Official files, read strictly."""
 
+import contextlib
 import gzip
 import io
 import struct
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from training.data import Digits, load_bundled, load_mnist, load_omniglot, load_writers, read_idx
@@ -141,3 +144,13 @@ def test_damaged_zip(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"small\.zip: cannot be read"):
         load_omniglot(path)
+
+
+@given(st.binary(max_size=64) | st.binary(max_size=40).map(b"\0\0\x08".__add__))
+def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    """Whatever a file holds, it is an array of no more bytes or a clear error."""
+    path = tmp_path_factory.mktemp("idx") / "file"
+    path.write_bytes(data)
+
+    with contextlib.suppress(DataError):
+        assert read_idx(path).size <= len(data)

@@ -288,3 +288,17 @@ def test_a_bundle_can_be_named_by_a_dot(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(make(tmp_path))
 
     assert report.render(Path()).is_file()
+
+
+@pytest.mark.parametrize(("stage", "told"), [("metric", True), ("cnn", False)])
+def test_a_pretrained_network_is_owned_up_to(tmp_path: Path, stage: str, told: bool) -> None:
+    """The page says so when the network below the classifier may have met the test pictures."""
+    enrolled = Tests(
+        make_record().forms[:1],
+        ("own",),
+        np.full((1, 3), 1 / 3, np.float32),
+        np.zeros(1, np.float32),
+    )
+    shown = dataclasses.replace(make_record(), config={stage: {"samples": 1.0}}, tests=enrolled)
+
+    assert ("may have met these" in read(make(tmp_path, shown)).text) is told
