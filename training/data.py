@@ -8,8 +8,8 @@ not a digit.
 """
 
 import gzip
-import math
 import io
+import math
 import struct
 import zipfile
 import zlib
