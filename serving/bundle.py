@@ -201,13 +201,19 @@ def save(manifest: Manifest, contents: Mapping[str, bytes], root: Path) -> Path:
     manifest = msgspec.structs.replace(manifest, files=describe_files(contents))
     manifest = msgspec.structs.replace(manifest, version=derive_version(manifest))
     home = root / manifest.profile
+    is_new = not home.exists()
     home.mkdir(parents=True, exist_ok=True)
     target = home / manifest.version
-    if target.exists():
-        load(target)
-    else:
-        _write_folder(target, {**contents, MANIFEST: encode_manifest(manifest)})
-    _replace_file(home / CURRENT, f"{manifest.version}\n".encode())
+    try:
+        if target.exists():
+            load(target)
+        else:
+            _write_folder(target, {**contents, MANIFEST: encode_manifest(manifest)})
+        _replace_file(home / CURRENT, f"{manifest.version}\n".encode())
+    except BaseException:  # Ctrl-C included: a profile without CURRENT would stop every server
+        if is_new:
+            shutil.rmtree(home, ignore_errors=True)
+        raise
     return target
 
 

@@ -18,7 +18,7 @@ class Limits:
         max_count: pictures to generate.
         max_temperature: factor on the noise of the prior; least is 0.
         max_strength: factor on the deviation around a picture; least is 0.
-        max_message_bytes: of the request and of the response.
+        max_message_bytes: of the request.
     """
 
     image: ImageLimits

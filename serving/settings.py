@@ -114,7 +114,7 @@ class Settings:
         20 * _MIB, _number(int, 784, 256 * _MIB), "width times height of one picture"
     )
     max_message_bytes: int = _option(
-        32 * _MIB, _number(int, 1024, 1024 * _MIB), "bytes of one request or response"
+        32 * _MIB, _number(int, 1024, 1024 * _MIB), "bytes of one request"
     )
     max_in_flight: int = _option(128, _number(int, 1, 100_000), "requests in work at once")
     max_queued_bytes: int = _option(

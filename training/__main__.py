@@ -22,7 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except KeyboardInterrupt:
-        left = "no bundle was written" if options.verb == "enroll" else "what is finished is kept"
+        left = (
+            "no half of a bundle is left"
+            if options.verb == "enroll"
+            else "what is finished is kept"
+        )
         print(f"\nstopped; {left}", file=sys.stderr)
         return 130
     except _explained() as error:

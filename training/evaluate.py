@@ -1,7 +1,8 @@
 """The writer benchmark, run: recipes and baselines on the same trials, as a table and JSON.
 
-Every enrolment's scores are kept in a file of their own under ``--out``, named after all that
-decides them, so a run that was stopped goes on where it was, and figures are cheap to redo.
+Every enrolment's scores are kept in a file of their own under ``--out``, named after the recipe,
+the base and the trial, so a run that was stopped goes on where it was and figures are cheap to
+redo. After a change of the code, of the data or of a package's version, take a new folder.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from training.learned import Learned
 from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
 from training.pipeline import learn
 from training.record import replace_file
-from training.synthesize import OTHER_WRITER, OWN, TrainingSet, reconstruct, sample_prior
+from training.synthesize import OTHER_WRITER, OWN, TrainingSet, as_forms, reconstruct, sample_prior
 from training.trials import Trial, WriterDigits, draw_trials, without_validation
 
 Images = NDArray[np.uint8]
@@ -159,12 +160,11 @@ def _decisions(
     def calibration(chosen: NDArray[np.int64]) -> float:
         """Expected calibration error over equal shares of the three classes."""
         parts = [_pool(scores, f"{group}.probabilities", chosen) for group in _GROUPS[:3]]
-        size = min(len(part) for part in parts)
-        fixed = np.random.default_rng(0)
-        parts = [part[fixed.integers(len(part), size=size)] for part in parts]
-        truth = np.repeat(np.arange(3), size)
+        sizes = [len(part) for part in parts]
         together = np.concatenate(parts)
-        return expected_calibration_error(together.max(axis=1), together.argmax(axis=1) == truth)
+        correct = together.argmax(axis=1) == np.repeat(np.arange(3), sizes)
+        weights = np.repeat(1 / np.array(sizes), sizes)
+        return expected_calibration_error(together.max(axis=1), correct, weights)
 
     named = recalls | {"mean_recall": mean_recall, "ece": calibration}
     return {name: bootstrap(figure, writers, random) for name, figure in named.items()}
@@ -223,7 +223,7 @@ def _probe(learned: Learned, job: Job, images: Images, background: data.Digits) 
     answer = _answers(learned)
     fresh = sample_prior(learned.vae, learned.recipe.vae.latent, 100, generator)
     if learned.recipe.augment.mnist_form:
-        fresh = np.stack([centre_in_form(np.where(one < 16, 0, one)) for one in fresh])
+        fresh = as_forms(fresh)
     through = reconstruct(learned.vae, images[job.trial.impostors])
     return {
         **_training_set_probe(learned.classifier.training_set),
@@ -243,7 +243,7 @@ def _training_set_probe(training: TrainingSet | None) -> Scores:
 
 
 def _mean_enrolment(job: Job, images: Images, background: data.Digits) -> float:
-    """Return P5 for one in ten enrolments: the AUC after enrolling a mean of many writers."""
+    """Return P5: the AUC after enrolling a mean of writers; every tenth writer's first turn."""
     if job.trial.turn or job.trial.writer % 50:
         return float("nan")
     same_digit, _ = background.split(job.digit)

@@ -42,18 +42,23 @@ def eer(genuine: Floats, impostor: Floats) -> float:
 
 
 def expected_calibration_error(
-    probabilities: Floats, correct: NDArray[np.bool_], bins: int = 15
+    probabilities: Floats,
+    correct: NDArray[np.bool_],
+    weights: Floats | None = None,
+    bins: int = 15,
 ) -> float:
     """Return the mean gap between confidence and accuracy (Guo et al. 2017, arXiv:1706.04599).
 
     Args:
         probabilities: (n,) of the predicted class.
         correct: (n,) whether the prediction was right.
+        weights: (n,) how much each prediction counts; equally without.
         bins: of equal width.
     """
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = np.bincount(index, probabilities - correct, minlength=bins)
-    return float(np.abs(gaps).sum() / len(probabilities))
+    counted = np.ones(len(probabilities)) if weights is None else weights
+    gaps = np.bincount(index, counted * (probabilities - correct), minlength=bins)
+    return float(np.abs(gaps).sum() / counted.sum())
 
 
 def bootstrap(

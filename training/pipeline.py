@@ -83,7 +83,7 @@ def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: i
     with _timed(seconds, "synthesize"):
         samples = sample_prior(vae, recipe.vae.latent, recipe.training_set.samples, generator)
     if recipe.metric is not None:
-        with _timed(seconds, "CNN"):
+        with _timed(seconds, "prototype"):
             classifier = _on_base(forms, variations.images, samples, digit, recipe.metric)
     else:
         with _timed(seconds, "training set"):

@@ -76,8 +76,8 @@ class Latent:
 class Tests:
     """Pictures shown to the finished model, and what it said of them.
 
-    None but the enrolment's own forms may have taken part in training; the report recognises
-    those by their pixels and says so.
+    None but the enrolment's own forms may have taken part in it; the report recognises those by
+    their pixels and says so.
 
     Attributes:
         images: (t, 28, 28).

@@ -7,6 +7,7 @@ imaging library cannot be reached from outside.
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ _READABLE = "PNG, JPEG, WebP, BMP or TIFF"
 # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the cost. A character
 # needs some 20 pixels of height, so a side of 2,000 leaves it room to be small on a large page.
 _JPEG_SIDE = 2000
+
+# Rows that are worked on at a time where pixels take more than a byte each.
+_SLICE = 64
 
 
 @dataclass(frozen=True)
@@ -106,23 +110,31 @@ def _load(picture: Image.Image) -> NDArray[np.uint8]:
 
 def _to_grey(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.mode.startswith("I") or picture.mode == "F":
-        return _stretch(np.asarray(picture, dtype=np.float64))
+        return _stretch(np.asarray(picture))
     if picture.has_transparency_data:
         return _lay_on_paper(picture.convert("RGBA"))
     return np.asarray(picture.convert("L"), dtype=np.uint8)
 
 
-def _stretch(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Map values of more than 8 bits linearly so that the largest range used fills 0 to 255."""
+def _stretch(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Map values of more than 8 bits linearly so that the range used fills 0 to 255.
+
+    Slice by slice: a picture within the limits would take hundreds of MiB as doubles.
+    """
     low, high = float(values.min()), float(values.max())
     if not np.isfinite(low) or not np.isfinite(high):
         raise ValueError("pixels are not finite")
-    return np.rint((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
+    grey = np.empty(values.shape, dtype=np.uint8)
+    for start in range(0, len(values), _SLICE):
+        part = values[start : start + _SLICE].astype(np.float64)
+        grey[start : start + _SLICE] = np.rint((part - low) / max(high - low, 1e-12) * 255)
+    return grey
 
 
 def _lay_on_paper(picture: Image.Image) -> NDArray[np.uint8]:
-    grey = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float64)
-    alpha = np.asarray(picture.getchannel("A"), dtype=np.float64) / 255
-    ink = float((grey * alpha).sum() / max(alpha.sum(), 1e-12))
-    paper = 255.0 if ink < 128 else 0.0
-    return np.rint(grey * alpha + paper * (1 - alpha)).astype(np.uint8)
+    grey, alpha = picture.convert("RGB").convert("L"), picture.getchannel("A")
+    shades, weights = np.asarray(grey), np.asarray(alpha)
+    total = max(int(weights.sum(dtype=np.int64)), 1)
+    ink = float(np.einsum("ij,ij->", shades, weights, dtype=np.float64)) / total
+    paper = Image.new("L", picture.size, 255 if ink < 128 else 0)
+    return np.asarray(Image.composite(grey, paper, alpha), dtype=np.uint8)

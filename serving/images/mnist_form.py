@@ -95,7 +95,8 @@ def _dark_ink(image: Floats) -> Floats:
     edge[margin:-margin, margin:-margin] = False
     basis = np.stack([np.ones_like(rows), rows, columns], axis=-1)
     design, values = basis[edge], image[edge].astype(np.float64)
-    plane = np.linalg.solve(design.T @ design, design.T @ values)  # 3 x 3: cheap at any size
+    # 3 x 3, so cheap at any size; least squares, for a strip of one row has no slope across it
+    plane, *_ = np.linalg.lstsq(design.T @ design, design.T @ values, rcond=None)
     residual = image - basis @ plane
     dark, light = np.percentile(residual, [100 - _EXTREME, _EXTREME])
     return 255 - image if light > _GRAIN - dark else image

@@ -72,10 +72,13 @@ def test_damaged_idx(tmp_path: Path, data: bytes, problem: str) -> None:
         read_idx(path)
 
 
-def test_damaged_gzip(mnist: Path) -> None:
-    """A gzip file that was cut short is refused by name."""
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_damaged_gzip(mnist: Path, damage: str) -> None:
+    """A gzip file that was cut short or changed is refused by name."""
     path = mnist / "train-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:-20])
+    data = bytearray(path.read_bytes())
+    data[12] ^= 0xFF
+    path.write_bytes(path.read_bytes()[:-20] if damage == "cut" else data)
 
     with pytest.raises(DataError, match=path.name):
         load_mnist(mnist)

@@ -48,3 +48,13 @@ def test_interval_respects_writers() -> None:
 
     assert once.value == often.value == 0.5
     assert often.high - often.low == pytest.approx(once.high - once.low)
+
+
+def test_calibration_error_counts_by_weight() -> None:
+    """One answer that counts three times is three answers."""
+    confidence, correct = np.array([0.9, 0.6]), np.array([False, True])
+
+    weighted = expected_calibration_error(confidence, correct, np.array([3.0, 1.0]))
+
+    repeated = expected_calibration_error(confidence[[0, 0, 0, 1]], correct[[0, 0, 0, 1]])
+    assert weighted == pytest.approx(repeated)

@@ -1,5 +1,6 @@
 """Grey pixels to MNIST form."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -207,3 +208,15 @@ def test_a_small_character_on_a_large_page() -> None:
         np.roll(form, shift, axis=(0, 1)) for shift in itertools.product((-1, 0, 1), repeat=2)
     ]
     assert min(np.abs(shifted.astype(int) - expected).mean() for shifted in shifts) < 9
+
+
+@pytest.mark.parametrize("shape", [(28, 22_000), (22_000, 28)])
+def test_a_strip(shape: tuple[int, int]) -> None:
+    """A picture so long that hardly a row of it is left is read or refused like any other."""
+    blank = np.full(shape, 235, dtype=np.uint8)
+    with pytest.raises(BadImage, match="blank"):
+        to_mnist_form(blank)
+
+    blank[10:20, 10:20] = 20
+    with contextlib.suppress(BadImage):
+        assert to_mnist_form(blank).shape == (28, 28)
