@@ -209,7 +209,7 @@ def save(manifest: Manifest, contents: Mapping[str, bytes], root: Path) -> Path:
             load(target)
         else:
             _write_folder(target, {**contents, MANIFEST: encode_manifest(manifest)})
-        _replace_file(home / CURRENT, f"{manifest.version}\n".encode())
+        replace_file(home / CURRENT, f"{manifest.version}\n".encode())
     except BaseException:  # Ctrl-C included: a profile without CURRENT would stop every server
         if is_new:
             shutil.rmtree(home, ignore_errors=True)
@@ -368,7 +368,8 @@ def _write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
         raise
 
 
-def _replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that no reader ever sees half of it, whatever stops the writer."""
     partial = path.with_name(f".partial-{path.name}-{os.getpid()}")
     try:
         _write_synced(partial, data)

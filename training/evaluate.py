@@ -24,13 +24,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from serving.bundle import replace_file
 from serving.images.mnist_form import centre_in_form
 from training import base, data, probes
 from training.config import RECIPES
 from training.learned import Learned
 from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
 from training.pipeline import learn
-from training.record import replace_file
 from training.synthesize import OTHER_WRITER, OWN, TrainingSet, as_forms, reconstruct, sample_prior
 from training.trials import Trial, WriterDigits, draw_trials, without_validation
 

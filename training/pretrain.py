@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from serving.bundle import replace_file
 from training import base
 from training.base.network import (
     NOT_A_DIGIT,
@@ -48,7 +49,6 @@ from training.fit import initialise
 from training.jitter import jitter
 from training.muon import Muon
 from training.nondigits import letters
-from training.record import replace_file
 from training.trials import DEV, WriterDigits
 
 FIGURES = "figures.json"

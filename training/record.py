@@ -11,7 +11,6 @@ Equal records give equal bytes. Nothing is drawn here; that is what ``training.r
 
 import io
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.bundle import LABELS, REPORT
+from serving.bundle import LABELS, REPORT, replace_file
 from training.errors import TrainingError
 
 ARRAYS = "record.npz"
@@ -186,16 +185,6 @@ def load(folder: Path) -> Record:
         raise RecordError(
             f"{path.parent}: the record is damaged or of another release: {error}; {_REMEDY}"
         ) from error
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that no reader ever sees half of it."""
-    partial = path.with_name(f".partial-{path.name}-{os.getpid()}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 # What numpy, zipfile and the lookups below raise on bytes that are no record.

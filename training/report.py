@@ -108,7 +108,7 @@ def render(folder: Path, benchmark: Path | None = None) -> Path:
         .render(_page(loaded, remembered), benchmark=rows, evaluate=EVALUATE)
     )
     target = folder / bundle.REPORT / PAGE
-    record.replace_file(target, page.encode())
+    bundle.replace_file(target, page.encode())
     return target
 
 

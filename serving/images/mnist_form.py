@@ -9,6 +9,8 @@ paper is the darker, and light that falls unevenly.
 The character itself is never straightened: slant is a trait of the writer.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -53,9 +55,9 @@ def to_mnist_form(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         BadImage: there is no ink, or more than one character.
     """
     darkness = _written_part(_flatten_paper(_dark_ink(_reduce(grey))))
-    ink, threshold = _separate(darkness)
+    ink, paper = _separate(darkness)
     character = select_character(ink)
-    strokes = _level(darkness, character, threshold)
+    strokes = _level(darkness, character, paper)
     return _centre(_fit(strokes))
 
 
@@ -134,7 +136,15 @@ def _written_part(darkness: Floats) -> Floats:
     return darkness[top : rows.max() + margin + 1, left : columns.max() + margin + 1]
 
 
-def _separate(darkness: Floats) -> tuple[NDArray[np.bool_], float]:
+@dataclass(frozen=True)
+class _Paper:
+    """How dark the bare paper is, and the standard deviation of its noise; both 0 to 1."""
+
+    level: float
+    noise: float
+
+
+def _separate(darkness: Floats) -> tuple[NDArray[np.bool_], _Paper]:
     """Split ink from paper by Otsu's threshold (IEEE Trans. SMC 9, 1979)."""
     counts, edges = np.histogram(darkness, bins=256, range=(0, 1))
     middles = (edges[1:] + edges[:-1]) / 2
@@ -145,28 +155,27 @@ def _separate(darkness: Floats) -> tuple[NDArray[np.bool_], float]:
     spread = below * above * (mean_above - mean_below) ** 2
     best = int(np.argmax(spread))
     threshold = float(edges[best + 1])
-    paper = darkness[darkness <= threshold]
-    if not paper.size:
+    bare = darkness[darkness <= threshold]
+    if not bare.size:
         raise BadImage("expected ink on paper, found a picture of one shade; is the page blank?")
-    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
+    level = np.median(bare)
+    paper = _Paper(float(level), 1.4826 * float(np.median(np.abs(bare - level))))
     contrast = float(mean_above[best] - mean_below[best])
-    if contrast < max(_MIN_CONTRAST, _MIN_CONTRAST_SIGMA * noise):
+    if contrast < max(_MIN_CONTRAST, _MIN_CONTRAST_SIGMA * paper.noise):
         raise BadImage(
             f"expected ink on paper, found a contrast of {contrast:.1%}, which is none; "
             "is the page blank?"
         )
-    return darkness > threshold, threshold
+    return darkness > threshold, paper
 
 
-def _level(darkness: Floats, character: NDArray[np.bool_], threshold: float) -> Floats:
+def _level(darkness: Floats, character: NDArray[np.bool_], paper: _Paper) -> Floats:
     """Return the character's ink from 0 to 1: noise of the paper to 0, the pen's full ink to 1.
 
     The grey of the edges is kept, for it says where within a pixel the edge lies; everything
     further from the character than one and a half pixels of MNIST form is paper.
     """
-    paper = darkness[darkness <= threshold]
-    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
-    low = float(np.median(paper)) + 3 * noise
+    low = paper.level + 3 * paper.noise
     high = float(np.percentile(darkness[character], 90))
     ink = np.clip((darkness - low) / max(high - low, 1e-6), 0, 1)
     rows, columns = np.nonzero(character)
