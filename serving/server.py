@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from serving.admission import Admission
+from serving.catalogue import Catalogue
 from serving.cpu import cpu_budget
 from serving.inference import Inference
 from serving.interceptors import Interceptor
@@ -59,7 +60,7 @@ class Server:
     port: int
     metrics_port: int
     metrics: Metrics
-    service: HandwritingService
+    catalogue: Catalogue
     decoding: Workers
     computing: Workers
     _grpc: grpc.aio.Server
@@ -83,7 +84,7 @@ class Server:
         """
         settings = self.settings
         profiles = await load_profiles(settings.models, settings.default_profile, self._show)
-        self.service.serve(profiles)
+        self.catalogue.publish(profiles)
         self.metrics.ready.set(1)
         await self._health.set(SERVICE_NAME, _SERVING)
         log.info("serving", profiles=len(profiles.all()))
@@ -113,7 +114,7 @@ class Server:
         # gRPC drops what has arrived and not yet come to a handler when it is told to stop, so
         # it is told only when nothing is left: first by itself, then because no more is taken.
         await self._settle(grace / 4)
-        self.service.retire()
+        self.catalogue.retire("the server is stopping")
         await self._settle(end - time.monotonic())
         self._interceptor.cut_off()
         await self._grpc.stop(_CUT_SECONDS)
@@ -169,7 +170,9 @@ def create_server(settings: Settings, registry: CollectorRegistry | None = None)
     decoding = Workers("decoding", decode_threads, metrics.stage["queue"])
     computing = Workers("inference", inference_threads, metrics.stage["queue"])
     limits = Limits.from_settings(settings)
+    catalogue = Catalogue()
     service = HandwritingService(
+        catalogue=catalogue,
         limits=limits,
         max_seconds=settings.max_seconds,
         pictures=PictureReader(limits.image, decoding, metrics),
@@ -192,7 +195,7 @@ def create_server(settings: Settings, registry: CollectorRegistry | None = None)
         port=port,
         metrics_port=endpoint.port,
         metrics=metrics,
-        service=service,
+        catalogue=catalogue,
         decoding=decoding,
         computing=computing,
         _grpc=server,

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving import messages
+from serving.catalogue import Catalogue
 from serving.deadline import Deadline
-from serving.errors import InvalidRequest, NotReady
+from serving.errors import InvalidRequest
 from serving.generate import Around, Between, Plan, Prior
 from serving.images import encode_png
 from serving.inference import Inference
@@ -23,7 +24,7 @@ from serving.model import Posterior
 from serving.pb import handwriting_pb2 as pb
 from serving.pb import handwriting_pb2_grpc as pb_grpc
 from serving.pictures import PictureReader
-from serving.profiles import Profile, Profiles
+from serving.profiles import Profile
 
 __all__ = ["SERVICE_NAME", "HandwritingService"]
 
@@ -45,40 +46,31 @@ _ENCODERS: dict[int, Callable[[NDArray[np.uint8]], bytes]] = {
 
 
 class HandwritingService(pb_grpc.HandwritingServiceServicer):
-    """Answers for the profiles that it has been given; until then it is not ready."""
+    """Answers for the profiles of the catalogue."""
 
     def __init__(
         self,
+        catalogue: Catalogue,
         limits: Limits,
         max_seconds: float,
         pictures: PictureReader,
         inference: Inference,
         metrics: Metrics,
     ) -> None:
+        self._catalogue = catalogue
         self._limits = limits
         self._max_seconds = max_seconds
         self._pictures = pictures
         self._inference = inference
         self._classified = metrics.batch_size.labels("Classify")
         self._generated = metrics.batch_size.labels("GenerateVariants")
-        self._loaded: Profiles | None = None
-        self._reason = "the models are not loaded yet"
-
-    def serve(self, profiles: Profiles) -> None:
-        """Answer for these profiles from now on."""
-        self._loaded = profiles
-
-    def retire(self) -> None:
-        """Refuse every request from now on; those begun go on."""
-        self._loaded = None
-        self._reason = "the server is stopping"
 
     async def Classify(  # noqa: N802 - named by the .proto file
         self, request: pb.ClassifyRequest, context: Context
     ) -> pb.ClassifyResponse:
         """Say of each picture whose hand it is in."""
         deadline = self._deadline(context)
-        profile = self._profiles.find(request.profile)
+        profile = self._catalogue.find(request.profile)
         self._check_images(len(request.images))
         sources = [(f"images[{i}]", image) for i, image in enumerate(request.images)]
         images = await self._pictures.read(sources, deadline)
@@ -91,7 +83,7 @@ class HandwritingService(pb_grpc.HandwritingServiceServicer):
     ) -> pb.GenerateVariantsResponse:
         """Draw new pictures in the enrolled hand."""
         deadline = self._deadline(context)
-        profile = self._profiles.find(request.profile)
+        profile = self._catalogue.find(request.profile)
         self._check_variants(request)
         seed = request.seed if request.HasField("seed") else secrets.randbits(64)
         plan = await self._plan(request, profile, seed, deadline)
@@ -106,7 +98,7 @@ class HandwritingService(pb_grpc.HandwritingServiceServicer):
     ) -> pb.ListProfilesResponse:
         """Describe every profile."""
         return pb.ListProfilesResponse(
-            profiles=[messages.description(profile) for profile in self._profiles.all()]
+            profiles=[messages.description(profile) for profile in self._catalogue.all()]
         )
 
     async def GetProfile(  # noqa: N802
@@ -114,15 +106,9 @@ class HandwritingService(pb_grpc.HandwritingServiceServicer):
     ) -> pb.GetProfileResponse:
         """Describe one profile and the limits."""
         return pb.GetProfileResponse(
-            profile=messages.description(self._profiles.find(request.profile)),
+            profile=messages.description(self._catalogue.find(request.profile)),
             limits=messages.published(self._limits),
         )
-
-    @property
-    def _profiles(self) -> Profiles:
-        if self._loaded is None:
-            raise NotReady(self._reason)
-        return self._loaded
 
     def _deadline(self, context: Context) -> Deadline:
         return Deadline.after(context.time_remaining(), self._max_seconds)

@@ -141,7 +141,7 @@ def test_stopping_server_refuses_politely(make_server: Callable[..., Running]) -
     with running.held(running.server.decoding, 1):
         first = running.stub.Classify.future(request, timeout=PATIENCE)
         running.wait_until(lambda: running.in_work() == 1)
-        running.server.service.retire()
+        running.server.catalogue.retire("the server is stopping")
         late = running.stub.Classify.future(request, timeout=PATIENCE)
         code = late.code()
 

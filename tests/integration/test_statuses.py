@@ -373,7 +373,7 @@ def test_cancelled(make_server: Callable[..., Running]) -> None:
 def test_model_fault(make_server: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that answers nonsense is INTERNAL, with a reason."""
     running = make_server()
-    model = running.server.service._loaded.find("").model
+    model = running.server.catalogue.find("").model
     monkeypatch.setattr(model, "classify", _raise(ModelFault("llr: expected finite numbers")))
 
     error = failed(running.stub.Classify, pb.ClassifyRequest(images=[GOOD]))
@@ -388,7 +388,7 @@ def test_bug(
 ) -> None:
     """An exception that nobody foresaw tells the client a request id and nothing else."""
     running = make_server()
-    model = running.server.service._loaded.find("").model
+    model = running.server.catalogue.find("").model
     monkeypatch.setattr(model, "classify", _raise(ZeroDivisionError("/secret/path")))
 
     error = failed(
@@ -408,7 +408,7 @@ def test_cancellation_of_our_own(
 ) -> None:
     """A CancelledError that no client caused is a bug, and does not leave the client waiting."""
     running = make_server()
-    model = running.server.service._loaded.find("").model
+    model = running.server.catalogue.find("").model
     monkeypatch.setattr(model, "classify", _raise(asyncio.CancelledError()))
 
     error = failed(running.stub.Classify, pb.ClassifyRequest(images=[GOOD]))
