@@ -1,21 +1,20 @@
-"""The command ``python -m serving``: settings, server, signals."""
+"""The command ``python -m serving``: settings, and who is to act on them.
+
+What it chooses from is imported when it is chosen: a supervisor shall not load gRPC, and the
+health probe, which is run every few seconds, no models' runtime.
+"""
 
 import argparse
-import asyncio
 import os
-import signal
 import sys
 
-import prometheus_client
 import structlog
-import uvloop
 
-from serving import logs, probe, settings
-from serving.errors import OnehandError
-from serving.server import Server, create_server
+from serving import logs, settings
+from serving.cpu import cpu_budget
 from serving.settings import Settings, SettingsError
 
-__all__ = ["main"]
+__all__ = ["main", "parse"]
 
 _EPILOG = """\
 Every option is also an environment variable: --max-images is ONEHAND_MAX_IMAGES. A flag wins.
@@ -23,12 +22,15 @@ Every option is also an environment variable: --max-images is ONEHAND_MAX_IMAGES
 examples:
   python -m serving                                  serve all profiles of ./exported
   python -m serving --models /srv/hands --port 9000  serve another folder on another port
-  python -m serving --host 0.0.0.0                   answer other machines too (no TLS: mind who)
+  python -m serving --host 0.0.0.0                   answer other machines; see --tls-certificate
+  python -m serving --workers 0                      a process for each core, behind one port
   python -m serving health                           is the server here ready? exit code 0 or 1
+  python -m serving token reader                     make a token, and its line for --tokens
   python -m serving.client classify two.png          ask it
 
 SIGTERM or Ctrl-C goes unhealthy, waits --drain-delay seconds for balancers to notice, finishes
-the running requests and exits with 0; a second signal skips the wait. Exit code 1: a port is
+the running requests and exits with 0; a second signal skips the wait. SIGHUP looks for other
+versions of the profiles now. Exit code 1: a port is
 taken or a bundle is bad. Exit code 2: an option is.
 """
 
@@ -36,71 +38,48 @@ log = structlog.get_logger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the server, or its health probe; return the exit code."""
+    """Run the server, its health probe or its maker of tokens; return the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    match words[:1]:
+        case ["health"]:
+            from serving import probe  # noqa: PLC0415 - see above; so are those below
+
+            return probe.main(words[1:])
+        case ["token"]:
+            from serving import tokens  # noqa: PLC0415
+
+            return tokens.main(words[1:])
+        case _:
+            return _serve(words)
+
+
+def parse(words: list[str]) -> Settings:
+    """Return the settings that a command line and the environment ask for.
+
+    Raises:
+        SystemExit: with code 2, and a line for each setting that is not usable.
+    """
     parser = _parser()
-    if words[:1] == ["health"]:
-        return probe.main(words[1:])
-    chosen = _settings(parser, words)
-    logs.configure(chosen.log_level, chosen.log_format)
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-    log.info("configuration", **chosen.to_dict())
-    for warning in settings.unknown_variables(os.environ):
-        log.warning("environment", problem=warning)
-    # Threads that decode and draw must not keep the event loop waiting for long.
-    sys.setswitchinterval(0.001)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(chosen))
-
-
-async def serve(chosen: Settings) -> int:
-    """Serve until a signal; return the exit code."""
-    stopping, hurry = _watch_signals()
-    try:
-        server = create_server(chosen)
-        await server.start()
-        ready = await _load(server, stopping)
-    except OnehandError as error:
-        log.error("cannot serve", problem=str(error))
-        return 1
-    if ready:
-        await stopping.wait()
-        await server.drain(hurry)
-    await server.stop(chosen.grace)
-    return 0
-
-
-async def _load(server: Server, stopping: asyncio.Event) -> bool:
-    """Load the profiles; return whether that was done before a signal came."""
-    loading = asyncio.ensure_future(server.load())
-    signalled = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait((loading, signalled), return_when=asyncio.FIRST_COMPLETED)
-    signalled.cancel()
-    if loading.done():
-        await loading
-        return True
-    loading.cancel()
-    return False
-
-
-def _watch_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Return two events: a signal has come, and a second one has."""
-    first, second = asyncio.Event(), asyncio.Event()
-
-    def note() -> None:
-        (second if first.is_set() else first).set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, note)
-    return first, second
-
-
-def _settings(parser: argparse.ArgumentParser, words: list[str]) -> Settings:
     try:
         return settings.parse(parser.parse_args(words), os.environ)
     except SettingsError as error:
         parser.exit(2, "".join(f"{parser.prog}: {line}\n" for line in str(error).splitlines()))
+
+
+def _serve(words: list[str]) -> int:
+    chosen = parse(words)
+    logs.configure(chosen.log_level, chosen.log_format)
+    log.info("configuration", **chosen.to_dict())
+    for warning in settings.unknown_variables(os.environ):
+        log.warning("environment", problem=warning)
+    workers = chosen.workers or cpu_budget().cores
+    if workers > 1:
+        from serving import supervisor  # noqa: PLC0415
+
+        return supervisor.run(chosen, workers, words)
+    from serving import lifecycle  # noqa: PLC0415
+
+    return lifecycle.run(chosen)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,21 +5,28 @@ Records of the standard library, which gRPC writes, come out in the same form.
 
 import logging
 import sys
+from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 __all__ = ["configure"]
 
 
-def configure(level: str, form: str) -> None:
+def configure(level: str, form: str, **constant: Any) -> None:
     """Set up logging for the process.
 
     Args:
         level: debug, info, warning or error.
         form: json or console.
+        constant: said on every line.
     """
+
+    def add_constant(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        return {**line, **constant}
+
     shared: list[Processor] = [
+        add_constant,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -35,6 +42,7 @@ def configure(level: str, form: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
+    handler.addFilter(_without_strangers)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -42,3 +50,8 @@ def configure(level: str, form: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _without_strangers(record: logging.LogRecord) -> bool:
+    """Say nothing of metadata that gRPC cannot decode: it writes the value, perhaps a token."""
+    return not str(record.msg).startswith("Invalid encoding on")

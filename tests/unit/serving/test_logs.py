@@ -8,7 +8,7 @@ from pathlib import Path
 CODE = """
 import logging, structlog
 from serving import logs
-logs.configure("info", "json")
+logs.configure("info", "json", worker=2)
 log = structlog.get_logger("x")
 log.debug("unseen")
 log.info("seen", number=1, text="two\\nlines")
@@ -33,6 +33,7 @@ def test_one_json_object_a_line() -> None:
     lines = [json.loads(line) for line in done.stderr.splitlines()]
 
     assert [line["event"] for line in lines] == ["seen", "foreign", "failed"]
+    assert [line["worker"] for line in lines] == [2, 2, 2]
     assert lines[0]["text"] == "two\nlines"
     assert lines[1]["level"] == "warning"
     assert lines[2]["exception"][0]["exc_type"] == "ZeroDivisionError"

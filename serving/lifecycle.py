@@ -1,0 +1,95 @@
+"""One serving process from its start to its end: load, answer, drain on a signal."""
+
+import asyncio
+import gc
+import signal
+import sys
+
+import structlog
+import uvloop
+
+from serving.errors import OnehandError
+from serving.scheduling import run_in_batches
+from serving.server import Server, Tell, create_server
+from serving.settings import Settings
+from serving.slots import Region
+
+__all__ = ["run"]
+
+log = structlog.get_logger(__name__)
+
+
+def run(
+    chosen: Settings,
+    region: Region | None = None,
+    tell: Tell | None = None,
+    *,
+    load_first: bool = False,
+) -> int:
+    """Serve until a signal; return the exit code.
+
+    Args:
+        chosen: the settings in force.
+        region: where a worker among several counts; ``None`` = this process serves alone.
+        tell: is told of "listening" and "serving", with facts; ``None`` = the log.
+        load_first: let callers wait while models are loaded, for they have been served already
+            by others and would take a refusal for a failure.
+    """
+    if chosen.batch_scheduling:
+        run_in_batches()
+    # Threads that decode and draw must not keep the event loop waiting for long.
+    sys.setswitchinterval(0.001)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(chosen, region, tell, load_first))
+
+
+async def _serve(
+    chosen: Settings, region: Region | None, tell: Tell | None, load_first: bool
+) -> int:
+    stopping, hurry = _watch_signals()
+    try:
+        server = create_server(chosen, region, tell)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
+        if load_first:
+            ready = await _load(server, stopping)
+            await server.start()
+        else:
+            await server.start()
+            ready = await _load(server, stopping)
+    except OnehandError as error:
+        log.error("cannot serve", problem=str(error))
+        return 1
+    if ready:
+        # What is there now stays; the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        await stopping.wait()
+        await server.drain(hurry)
+    await server.stop(chosen.grace)
+    return 0
+
+
+async def _load(server: Server, stopping: asyncio.Event) -> bool:
+    """Load the profiles; return whether that was done before a signal came."""
+    loading = asyncio.ensure_future(server.load())
+    signalled = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((loading, signalled), return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if loading.done():
+        await loading
+        return True
+    loading.cancel()
+    return False
+
+
+def _watch_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Return two events: a signal has come, and a second one has."""
+    first, second = asyncio.Event(), asyncio.Event()
+
+    def note() -> None:
+        (second if first.is_set() else first).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, note)
+    return first, second

@@ -1,0 +1,63 @@
+"""What of the supervisor needs no processes; see the integration tests for the rest."""
+
+import asyncio
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from serving import supervisor
+from serving.metrics import Metrics
+from serving.slots import Slots
+from serving.supervisor import restart_delay
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_delays_grow_to_a_limit() -> None:
+    """A worker that served is replaced at once; one that fails to start, ever more slowly."""
+    delays = [restart_delay(failures) for failures in range(10_000)]
+
+    assert delays[:4] == [0, 0.5, 1, 2]
+    assert delays == sorted(delays)
+    assert delays[-1] == 30
+
+
+def test_the_supervisor_loads_little() -> None:
+    """Neither gRPC nor the models' runtime is loaded where only workers are looked after."""
+    code = (
+        "import sys, serving.command, serving.supervisor\n"
+        "print(*{'grpc', 'onnxruntime', 'numpy'} & set(sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    assert done.stdout.split() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
+def test_what_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no more processes to give, the supervisor waits and goes on."""
+    slots = Slots.create(3)
+    metrics = Metrics(CollectorRegistry(), slots.regions)
+    crew = supervisor._Crew(2, 1, -1, slots, metrics, ())
+
+    async def fail(*_: object) -> None:
+        if metrics.restarts.value >= 5:
+            crew._stop()
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(crew, "_start", fail)
+    monkeypatch.setattr(supervisor, "restart_delay", lambda _failures: 0.0)
+
+    code = asyncio.run(crew.run())
+
+    assert code == 0
+    assert crew.living().keys() == {"supervisor"}
+    os.close(slots.descriptor)
