@@ -245,10 +245,18 @@ def discover(root: Path) -> dict[str, Path]:
     Raises:
         BundleError: ``root`` is not a folder, or a profile has no usable ``CURRENT``.
     """
+    return {home.name: current(home) for home in homes(root)}
+
+
+def homes(root: Path) -> list[Path]:
+    """Return the folder of each profile under ``root``, whatever it holds, sorted by name.
+
+    Raises:
+        BundleError: ``root`` is not a folder.
+    """
     if not root.is_dir():
         raise BundleError(f"models: expected a folder of profiles, found none at {root.name!r}")
-    homes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return {home.name: current(home) for home in homes}
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def current(home: Path) -> Path:

@@ -6,15 +6,19 @@ however many there are.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from serving.bundle import Manifest, discover, load
 from serving.errors import BundleError, UnknownProfile
 from serving.model import Model
 
 __all__ = ["Profile", "Profiles", "load_profile", "load_profiles"]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,28 +84,30 @@ def load_profile(folder: Path) -> Profile:
         ModelFault: one of its graphs does.
     """
     bundle = load(folder)
-    return Profile(
-        manifest=bundle.manifest,
+    model = Model(bundle)
+    log.info(
+        "profile loaded",
+        profile=bundle.manifest.profile,
+        version=bundle.manifest.version,
         digest=bundle.digest,
-        created=bundle.created,
-        model=Model(bundle),
+        golden_difference=model.golden_difference,
     )
+    return Profile(bundle.manifest, bundle.digest, bundle.created, model)
 
 
-async def load_profiles(root: Path, default: str, loaded: Callable[[Profile], None]) -> Profiles:
+async def load_profiles(root: Path, default: str) -> Profiles:
     """Load every profile under ``root``, one after another, in a thread; can be cancelled between.
 
     Args:
         root: folder of all profiles.
         default: name of the default profile, or empty.
-        loaded: told of each profile when it is ready.
 
     Raises:
         BundleError: a bundle breaks its contract, or there is none to load.
         ModelFault: a graph does.
     """
-    profiles = {}
-    for name, folder in discover(root).items():
-        profiles[name] = await asyncio.to_thread(load_profile, folder)
-        loaded(profiles[name])
+    profiles = {
+        name: await asyncio.to_thread(load_profile, folder)
+        for name, folder in discover(root).items()
+    }
     return Profiles(profiles, default)
