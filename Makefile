@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check protos lock image clean
+.PHONY: demo test check protos conformance lock image clean
 
 demo: $(READY)
 	$(BIN)/python -m training.demo
@@ -19,15 +19,21 @@ check: $(READY)
 	$(BIN)/python -m tests.generated_code
 
 protos: $(READY)
-	$(BIN)/python -m grpc_tools.protoc -Iserving/pb=protos/onehand/v1 \
-		--python_out=. --pyi_out=. --grpc_python_out=. protos/onehand/v1/handwriting.proto
+	$(BIN)/python -m tests.generated_code --write
+
+# Triton's own client against our server, from an environment of its own.
+CONFORMANCE := benchmarks/serving/conformance
+conformance: $(READY)
+	$(PYTHON) -m venv $(CONFORMANCE)/.venv
+	$(CONFORMANCE)/.venv/bin/python -m pip install --quiet -r $(CONFORMANCE)/requirements.txt
+	$(BIN)/python -m pytest tests/integration/test_tritonclient.py
 
 # Serving's lock holds hashes, for the image. The other has none, and torch without its local
 # version: which build of torch is right depends on the machine.
 LOCK := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 lock: $(READY)
 	$(BIN)/pip-compile $(LOCK) --generate-hashes -o requirements/serving.txt pyproject.toml
-	$(BIN)/pip-compile $(LOCK) --extra training --extra dev -o requirements/dev.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra training --extra tracing --extra dev -o requirements/dev.txt pyproject.toml
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/dev.txt
 
 image:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cserving/pb/handwriting.proto\x12\nonehand.v1\"J\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x06pixels\x18\x02 \x01(\x0b\x32\x12.onehand.v1.PixelsH\x00\x42\x08\n\x06source\"5\n\x06Pixels\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\"E\n\x0f\x43lassifyRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12!\n\x06images\x18\x02 \x03(\x0b\x32\x11.onehand.v1.Image\"j\n\x07Verdict\x12 \n\x05label\x18\x01 \x01(\x0e\x32\x11.onehand.v1.Label\x12\x0b\n\x03own\x18\x02 \x01(\x02\x12\x14\n\x0cother_writer\x18\x03 \x01(\x02\x12\r\n\x05other\x18\x04 \x01(\x02\x12\x0b\n\x03llr\x18\x05 \x01(\x02\"~\n\x10\x43lassifyResponse\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12$\n\x07results\x18\x03 \x03(\x0b\x32\x13.onehand.v1.Verdict\x12\"\n\x05\x66used\x18\x04 \x01(\x0b\x32\x13.onehand.v1.Verdict\"5\n\tFromPrior\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x42\x0e\n\x0c_temperature\"S\n\x0b\x41roundImage\x12 \n\x05image\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12\x15\n\x08strength\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0b\n\t_strength\"T\n\rBetweenImages\x12 \n\x05\x66irst\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12!\n\x06second\x18\x02 \x01(\x0b\x32\x11.onehand.v1.Image\"\x87\x02\n\x17GenerateVariantsRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x01\x88\x01\x01\x12&\n\x05prior\x18\x04 \x01(\x0b\x32\x15.onehand.v1.FromPriorH\x00\x12)\n\x06\x61round\x18\x05 \x01(\x0b\x32\x17.onehand.v1.AroundImageH\x00\x12,\n\x07\x62\x65tween\x18\x06 \x01(\x0b\x32\x19.onehand.v1.BetweenImagesH\x00\x12\'\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x17.onehand.v1.ImageFormatB\x06\n\x04modeB\x07\n\x05_seed\"\x18\n\x06Latent\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x7f\n\x18GenerateVariantsResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12#\n\x07latents\x18\x02 \x03(\x0b\x32\x12.onehand.v1.Latent\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"\x15\n\x13ListProfilesRequest\"=\n\x14ListProfilesResponse\x12%\n\x08profiles\x18\x01 \x03(\x0b\x32\x13.onehand.v1.Profile\"$\n\x11GetProfileRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\"^\n\x12GetProfileResponse\x12$\n\x07profile\x18\x01 \x01(\x0b\x32\x13.onehand.v1.Profile\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.onehand.v1.Limits\"\xff\x01\n\x07Profile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05\x64igit\x18\x03 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x14\n\x0c\x63reated_unix\x18\x05 \x01(\x03\x12\x0e\n\x06recipe\x18\x06 \x01(\t\x12\x18\n\x10\x65nrolment_images\x18\x07 \x01(\x05\x12\x13\n\x0blatent_size\x18\x08 \x01(\x05\x12\x31\n\x07metrics\x18\t \x03(\x0b\x32 .onehand.v1.Profile.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"\xba\x01\n\x06Limits\x12\x12\n\nmax_images\x18\x01 \x01(\x05\x12\x19\n\x11max_encoded_bytes\x18\x02 \x01(\x03\x12\x12\n\nmax_pixels\x18\x03 \x01(\x03\x12\x10\n\x08min_side\x18\x04 \x01(\x05\x12\x11\n\tmax_count\x18\x05 \x01(\x05\x12\x17\n\x0fmax_temperature\x18\x06 \x01(\x02\x12\x14\n\x0cmax_strength\x18\x07 \x01(\x02\x12\x19\n\x11max_message_bytes\x18\x08 \x01(\x03*V\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\r\n\tLABEL_OWN\x10\x01\x12\x16\n\x12LABEL_OTHER_WRITER\x10\x02\x12\x0f\n\x0bLABEL_OTHER\x10\x03*W\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x14\n\x10IMAGE_FORMAT_RAW\x10\x02\x32\xda\x02\n\x12HandwritingService\x12\x45\n\x08\x43lassify\x12\x1b.onehand.v1.ClassifyRequest\x1a\x1c.onehand.v1.ClassifyResponse\x12]\n\x10GenerateVariants\x12#.onehand.v1.GenerateVariantsRequest\x1a$.onehand.v1.GenerateVariantsResponse\x12Q\n\x0cListProfiles\x12\x1f.onehand.v1.ListProfilesRequest\x1a .onehand.v1.ListProfilesResponse\x12K\n\nGetProfile\x12\x1d.onehand.v1.GetProfileRequest\x1a\x1e.onehand.v1.GetProfileResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cserving/pb/handwriting.proto\x12\nonehand.v1\"J\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x06pixels\x18\x02 \x01(\x0b\x32\x12.onehand.v1.PixelsH\x00\x42\x08\n\x06source\"5\n\x06Pixels\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\"E\n\x0f\x43lassifyRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12!\n\x06images\x18\x02 \x03(\x0b\x32\x11.onehand.v1.Image\"j\n\x07Verdict\x12 \n\x05label\x18\x01 \x01(\x0e\x32\x11.onehand.v1.Label\x12\x0b\n\x03own\x18\x02 \x01(\x02\x12\x14\n\x0cother_writer\x18\x03 \x01(\x02\x12\r\n\x05other\x18\x04 \x01(\x02\x12\x0b\n\x03llr\x18\x05 \x01(\x02\"\x8e\x01\n\x10\x43lassifyResponse\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12$\n\x07results\x18\x03 \x03(\x0b\x32\x13.onehand.v1.Verdict\x12\"\n\x05\x66used\x18\x04 \x01(\x0b\x32\x13.onehand.v1.Verdict\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\"5\n\tFromPrior\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x42\x0e\n\x0c_temperature\"S\n\x0b\x41roundImage\x12 \n\x05image\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12\x15\n\x08strength\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0b\n\t_strength\"T\n\rBetweenImages\x12 \n\x05\x66irst\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12!\n\x06second\x18\x02 \x01(\x0b\x32\x11.onehand.v1.Image\"\x87\x02\n\x17GenerateVariantsRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x01\x88\x01\x01\x12&\n\x05prior\x18\x04 \x01(\x0b\x32\x15.onehand.v1.FromPriorH\x00\x12)\n\x06\x61round\x18\x05 \x01(\x0b\x32\x17.onehand.v1.AroundImageH\x00\x12,\n\x07\x62\x65tween\x18\x06 \x01(\x0b\x32\x19.onehand.v1.BetweenImagesH\x00\x12\'\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x17.onehand.v1.ImageFormatB\x06\n\x04modeB\x07\n\x05_seed\"\x18\n\x06Latent\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x8f\x01\n\x18GenerateVariantsResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12#\n\x07latents\x18\x02 \x03(\x0b\x32\x12.onehand.v1.Latent\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\"\x15\n\x13ListProfilesRequest\"=\n\x14ListProfilesResponse\x12%\n\x08profiles\x18\x01 \x03(\x0b\x32\x13.onehand.v1.Profile\"$\n\x11GetProfileRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\"^\n\x12GetProfileResponse\x12$\n\x07profile\x18\x01 \x01(\x0b\x32\x13.onehand.v1.Profile\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.onehand.v1.Limits\"\xff\x01\n\x07Profile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05\x64igit\x18\x03 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x14\n\x0c\x63reated_unix\x18\x05 \x01(\x03\x12\x0e\n\x06recipe\x18\x06 \x01(\t\x12\x18\n\x10\x65nrolment_images\x18\x07 \x01(\x05\x12\x13\n\x0blatent_size\x18\x08 \x01(\x05\x12\x31\n\x07metrics\x18\t \x03(\x0b\x32 .onehand.v1.Profile.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"\xba\x01\n\x06Limits\x12\x12\n\nmax_images\x18\x01 \x01(\x05\x12\x19\n\x11max_encoded_bytes\x18\x02 \x01(\x03\x12\x12\n\nmax_pixels\x18\x03 \x01(\x03\x12\x10\n\x08min_side\x18\x04 \x01(\x05\x12\x11\n\tmax_count\x18\x05 \x01(\x05\x12\x17\n\x0fmax_temperature\x18\x06 \x01(\x02\x12\x14\n\x0cmax_strength\x18\x07 \x01(\x02\x12\x19\n\x11max_message_bytes\x18\x08 \x01(\x03*V\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\r\n\tLABEL_OWN\x10\x01\x12\x16\n\x12LABEL_OTHER_WRITER\x10\x02\x12\x0f\n\x0bLABEL_OTHER\x10\x03*W\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x14\n\x10IMAGE_FORMAT_RAW\x10\x02\x32\xda\x02\n\x12HandwritingService\x12\x45\n\x08\x43lassify\x12\x1b.onehand.v1.ClassifyRequest\x1a\x1c.onehand.v1.ClassifyResponse\x12]\n\x10GenerateVariants\x12#.onehand.v1.GenerateVariantsRequest\x1a$.onehand.v1.GenerateVariantsResponse\x12Q\n\x0cListProfiles\x12\x1f.onehand.v1.ListProfilesRequest\x1a .onehand.v1.ListProfilesResponse\x12K\n\nGetProfile\x12\x1d.onehand.v1.GetProfileRequest\x1a\x1e.onehand.v1.GetProfileResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROFILE_METRICSENTRY']._loaded_options = None
   _globals['_PROFILE_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_LABEL']._serialized_start=1796
-  _globals['_LABEL']._serialized_end=1882
-  _globals['_IMAGEFORMAT']._serialized_start=1884
-  _globals['_IMAGEFORMAT']._serialized_end=1971
+  _globals['_LABEL']._serialized_start=1830
+  _globals['_LABEL']._serialized_end=1916
+  _globals['_IMAGEFORMAT']._serialized_start=1918
+  _globals['_IMAGEFORMAT']._serialized_end=2005
   _globals['_IMAGE']._serialized_start=44
   _globals['_IMAGE']._serialized_end=118
   _globals['_PIXELS']._serialized_start=120
@@ -45,34 +45,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFYREQUEST']._serialized_end=244
   _globals['_VERDICT']._serialized_start=246
   _globals['_VERDICT']._serialized_end=352
-  _globals['_CLASSIFYRESPONSE']._serialized_start=354
-  _globals['_CLASSIFYRESPONSE']._serialized_end=480
-  _globals['_FROMPRIOR']._serialized_start=482
-  _globals['_FROMPRIOR']._serialized_end=535
-  _globals['_AROUNDIMAGE']._serialized_start=537
-  _globals['_AROUNDIMAGE']._serialized_end=620
-  _globals['_BETWEENIMAGES']._serialized_start=622
-  _globals['_BETWEENIMAGES']._serialized_end=706
-  _globals['_GENERATEVARIANTSREQUEST']._serialized_start=709
-  _globals['_GENERATEVARIANTSREQUEST']._serialized_end=972
-  _globals['_LATENT']._serialized_start=974
-  _globals['_LATENT']._serialized_end=998
-  _globals['_GENERATEVARIANTSRESPONSE']._serialized_start=1000
-  _globals['_GENERATEVARIANTSRESPONSE']._serialized_end=1127
-  _globals['_LISTPROFILESREQUEST']._serialized_start=1129
-  _globals['_LISTPROFILESREQUEST']._serialized_end=1150
-  _globals['_LISTPROFILESRESPONSE']._serialized_start=1152
-  _globals['_LISTPROFILESRESPONSE']._serialized_end=1213
-  _globals['_GETPROFILEREQUEST']._serialized_start=1215
-  _globals['_GETPROFILEREQUEST']._serialized_end=1251
-  _globals['_GETPROFILERESPONSE']._serialized_start=1253
-  _globals['_GETPROFILERESPONSE']._serialized_end=1347
-  _globals['_PROFILE']._serialized_start=1350
-  _globals['_PROFILE']._serialized_end=1605
-  _globals['_PROFILE_METRICSENTRY']._serialized_start=1559
-  _globals['_PROFILE_METRICSENTRY']._serialized_end=1605
-  _globals['_LIMITS']._serialized_start=1608
-  _globals['_LIMITS']._serialized_end=1794
-  _globals['_HANDWRITINGSERVICE']._serialized_start=1974
-  _globals['_HANDWRITINGSERVICE']._serialized_end=2320
+  _globals['_CLASSIFYRESPONSE']._serialized_start=355
+  _globals['_CLASSIFYRESPONSE']._serialized_end=497
+  _globals['_FROMPRIOR']._serialized_start=499
+  _globals['_FROMPRIOR']._serialized_end=552
+  _globals['_AROUNDIMAGE']._serialized_start=554
+  _globals['_AROUNDIMAGE']._serialized_end=637
+  _globals['_BETWEENIMAGES']._serialized_start=639
+  _globals['_BETWEENIMAGES']._serialized_end=723
+  _globals['_GENERATEVARIANTSREQUEST']._serialized_start=726
+  _globals['_GENERATEVARIANTSREQUEST']._serialized_end=989
+  _globals['_LATENT']._serialized_start=991
+  _globals['_LATENT']._serialized_end=1015
+  _globals['_GENERATEVARIANTSRESPONSE']._serialized_start=1018
+  _globals['_GENERATEVARIANTSRESPONSE']._serialized_end=1161
+  _globals['_LISTPROFILESREQUEST']._serialized_start=1163
+  _globals['_LISTPROFILESREQUEST']._serialized_end=1184
+  _globals['_LISTPROFILESRESPONSE']._serialized_start=1186
+  _globals['_LISTPROFILESRESPONSE']._serialized_end=1247
+  _globals['_GETPROFILEREQUEST']._serialized_start=1249
+  _globals['_GETPROFILEREQUEST']._serialized_end=1285
+  _globals['_GETPROFILERESPONSE']._serialized_start=1287
+  _globals['_GETPROFILERESPONSE']._serialized_end=1381
+  _globals['_PROFILE']._serialized_start=1384
+  _globals['_PROFILE']._serialized_end=1639
+  _globals['_PROFILE_METRICSENTRY']._serialized_start=1593
+  _globals['_PROFILE_METRICSENTRY']._serialized_end=1639
+  _globals['_LIMITS']._serialized_start=1642
+  _globals['_LIMITS']._serialized_end=1828
+  _globals['_HANDWRITINGSERVICE']._serialized_start=2008
+  _globals['_HANDWRITINGSERVICE']._serialized_end=2354
 # @@protoc_insertion_point(module_scope)

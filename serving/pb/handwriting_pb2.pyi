@@ -68,16 +68,18 @@ class Verdict(_message.Message):
     def __init__(self, label: _Optional[_Union[Label, str]] = ..., own: _Optional[float] = ..., other_writer: _Optional[float] = ..., other: _Optional[float] = ..., llr: _Optional[float] = ...) -> None: ...
 
 class ClassifyResponse(_message.Message):
-    __slots__ = ("profile", "version", "results", "fused")
+    __slots__ = ("profile", "version", "results", "fused", "digest")
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     FUSED_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     profile: str
     version: str
     results: _containers.RepeatedCompositeFieldContainer[Verdict]
     fused: Verdict
-    def __init__(self, profile: _Optional[str] = ..., version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ..., fused: _Optional[_Union[Verdict, _Mapping]] = ...) -> None: ...
+    digest: str
+    def __init__(self, profile: _Optional[str] = ..., version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ..., fused: _Optional[_Union[Verdict, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class FromPrior(_message.Message):
     __slots__ = ("temperature",)
@@ -126,18 +128,20 @@ class Latent(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class GenerateVariantsResponse(_message.Message):
-    __slots__ = ("images", "latents", "profile", "version", "seed")
+    __slots__ = ("images", "latents", "profile", "version", "seed", "digest")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedScalarFieldContainer[bytes]
     latents: _containers.RepeatedCompositeFieldContainer[Latent]
     profile: str
     version: str
     seed: int
-    def __init__(self, images: _Optional[_Iterable[bytes]] = ..., latents: _Optional[_Iterable[_Union[Latent, _Mapping]]] = ..., profile: _Optional[str] = ..., version: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
+    digest: str
+    def __init__(self, images: _Optional[_Iterable[bytes]] = ..., latents: _Optional[_Iterable[_Union[Latent, _Mapping]]] = ..., profile: _Optional[str] = ..., version: _Optional[str] = ..., seed: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class ListProfilesRequest(_message.Message):
     __slots__ = ()

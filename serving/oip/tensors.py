@@ -1,0 +1,188 @@
+"""Tensors of the protocol to arrays and back, and all that can be wrong with those of a request.
+
+The input is ``images``: UINT8, shape (n, 28, 28), MNIST form. The outputs are ``probabilities``:
+FP32, shape (n, 3), of own, other writer and other, and ``llr``: FP32, shape (n,).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.errors import InvalidRequest
+from serving.model import Verdicts
+from serving.pb import open_inference_pb2 as pb
+from serving.profiles import Profile
+
+__all__ = ["configuration", "describe", "read_images", "write_verdicts"]
+
+_INPUT = "images"
+_DATATYPE = "UINT8"
+_SIDES = (28, 28)
+_PIXELS = 28 * 28
+_TAIL = {"probabilities": (3,), "llr": ()}
+_OUTPUTS = " or ".join(_TAIL)
+_ANY = -1
+_PLATFORM = "onnxruntime_onnx"
+# These change what the answer is or where it goes; all others are hints, and may be ignored.
+_UNSUPPORTED = ("shared_memory_region", "classification")
+
+Violation = tuple[str, str]
+InputTensor = pb.ModelInferRequest.InferInputTensor
+OutputTensor = pb.ModelInferRequest.InferRequestedOutputTensor
+
+
+def describe(profile: Profile) -> pb.ModelMetadataResponse:
+    """Return the answer of ModelMetadata."""
+    tensor = pb.ModelMetadataResponse.TensorMetadata
+    return pb.ModelMetadataResponse(
+        name=profile.manifest.profile,
+        versions=[profile.manifest.version],
+        platform=_PLATFORM,
+        inputs=[tensor(name=_INPUT, datatype=_DATATYPE, shape=(_ANY, *_SIDES))],
+        outputs=[
+            tensor(name=name, datatype="FP32", shape=(_ANY, *tail)) for name, tail in _TAIL.items()
+        ],
+    )
+
+
+def configuration(profile: Profile, most: int) -> pb.ModelConfigResponse:
+    """Return the answer of ModelConfig, where ``most`` is the largest n."""
+    outputs = [
+        pb.ModelOutput(
+            name=name,
+            data_type=pb.TYPE_FP32,
+            dims=tail or (1,),
+            reshape=None if tail else pb.ModelTensorReshape(),
+        )
+        for name, tail in _TAIL.items()
+    ]
+    return pb.ModelConfigResponse(
+        config=pb.ModelConfig(
+            name=profile.manifest.profile,
+            platform=_PLATFORM,
+            backend="onnxruntime",
+            max_batch_size=most,
+            input=[pb.ModelInput(name=_INPUT, data_type=pb.TYPE_UINT8, dims=_SIDES)],
+            output=outputs,
+        )
+    )
+
+
+def read_images(request: pb.ModelInferRequest, most: int) -> NDArray[np.uint8]:
+    """Return the images of a request, shape (n, 28, 28), n >= 1.
+
+    Args:
+        request: whatever a caller sent.
+        most: the largest n.
+
+    Raises:
+        InvalidRequest: names every field that breaks the contract, of inputs and of outputs.
+    """
+    violations = [*_problems_of_inputs(request.inputs, most), *_problems_of_outputs(request)]
+    # How many pixels there must be is known only if the shape is right.
+    if violations:
+        raise InvalidRequest(violations)
+    rows = request.inputs[0].shape[0]
+    pixels = _raw_pixels(request, rows) if request.raw_input_contents else _pixels(request, rows)
+    return pixels.reshape(rows, *_SIDES)
+
+
+def write_verdicts(
+    request: pb.ModelInferRequest, profile: Profile, verdicts: Verdicts
+) -> pb.ModelInferResponse:
+    """Return the answer to a request: the outputs it asks for, in the form of its input."""
+    values = {"probabilities": verdicts.probabilities, "llr": verdicts.llr}
+    response = pb.ModelInferResponse(
+        model_name=profile.manifest.profile,
+        model_version=profile.manifest.version,
+        id=request.id,
+    )
+    response.parameters["digest"].string_param = profile.digest
+    for name in [output.name for output in request.outputs] or values:
+        array = values[name]
+        output = response.outputs.add(name=name, datatype="FP32", shape=array.shape)
+        if request.raw_input_contents:
+            response.raw_output_contents.append(array.astype("<f4", copy=False).tobytes())
+        else:
+            output.contents.fp32_contents.extend(array.ravel().tolist())
+    return response
+
+
+def _problems_of_inputs(inputs: Sequence[InputTensor], most: int) -> Iterator[Violation]:
+    if len(inputs) != 1:
+        yield "inputs", f"expected one tensor, {_INPUT}, found {len(inputs)}"
+        return
+    [tensor] = inputs
+    if tensor.name != _INPUT:
+        yield "inputs[0].name", f"expected {_INPUT}, found {_quoted(tensor.name)}"
+    if tensor.datatype != _DATATYPE:
+        yield "inputs[0].datatype", f"expected {_DATATYPE}, found {_quoted(tensor.datatype)}"
+    shape = tuple(tensor.shape[:4])
+    if shape[1:] != _SIDES or not 1 <= shape[0] <= most:
+        found = f"{len(tensor.shape)} dimensions" if len(shape) > 3 else f"{list(shape)}"
+        yield "inputs[0].shape", f"expected [n, 28, 28] with n from 1 to {most}, found {found}"
+    yield from _problems_of_parameters("inputs[0].parameters", tensor)
+
+
+def _problems_of_outputs(request: pb.ModelInferRequest) -> Iterator[Violation]:
+    outputs = request.outputs
+    if len(outputs) > len(_TAIL):
+        yield "outputs", f"expected at most {len(_TAIL)}, found {len(outputs)}"
+        return
+    seen = set()
+    for place, output in enumerate(outputs):
+        field = f"outputs[{place}]"
+        if output.name not in _TAIL:
+            yield f"{field}.name", f"expected {_OUTPUTS}, found {_quoted(output.name)}"
+        elif output.name in seen:
+            yield f"{field}.name", f"{output.name} is asked for twice"
+        seen.add(output.name)
+        yield from _problems_of_parameters(f"{field}.parameters", output)
+
+
+def _problems_of_parameters(field: str, tensor: InputTensor | OutputTensor) -> Iterator[Violation]:
+    for name in _UNSUPPORTED:
+        if name in tensor.parameters:
+            yield field, f"{name} is not supported"
+
+
+def _raw_pixels(request: pb.ModelInferRequest, rows: int) -> NDArray[np.uint8]:
+    raw = request.raw_input_contents
+    if len(raw) != 1:
+        raise _invalid("raw_input_contents", f"expected one for the one input, found {len(raw)}")
+    if request.inputs[0].contents.ListFields():
+        raise _invalid("inputs[0].contents", "expected none beside raw_input_contents, found some")
+    if len(raw[0]) != rows * _PIXELS:
+        raise _invalid(
+            "raw_input_contents[0]",
+            f"expected {rows * _PIXELS} bytes for the shape, found {len(raw[0])}",
+        )
+    return np.frombuffer(raw[0], np.uint8)
+
+
+def _pixels(request: pb.ModelInferRequest, rows: int) -> NDArray[np.uint8]:
+    contents = request.inputs[0].contents
+    field = "inputs[0].contents.uint_contents"
+    others = [given.name for given, _ in contents.ListFields() if given.name != "uint_contents"]
+    if others:
+        raise _invalid(f"inputs[0].contents.{others[0]}", f"expected none for {_DATATYPE}")
+    count = len(contents.uint_contents)
+    if count != rows * _PIXELS:
+        raise _invalid(
+            field,
+            f"expected {rows * _PIXELS} elements for the shape, here or as bytes in "
+            f"raw_input_contents, found {count}",
+        )
+    wide = np.array(contents.uint_contents)  # a copy of memory: no element becomes an object
+    if wide.max() > 255:
+        raise _invalid(field, f"expected 0 to 255, found {wide.max()}")
+    return wide.astype(np.uint8)
+
+
+def _invalid(field: str, problem: str) -> InvalidRequest:
+    return InvalidRequest([(field, problem)])
+
+
+def _quoted(text: str) -> str:
+    return repr(text[:64])
