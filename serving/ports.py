@@ -1,47 +1,38 @@
-"""The two ports of the server: each bound for itself alone, or not at all and loudly."""
+"""The gRPC ports of the server: each bound, or not at all and loudly."""
 
-import threading
-from wsgiref.simple_server import WSGIServer
+from typing import Any
 
 import grpc
-from prometheus_client import CollectorRegistry, start_http_server
+from grpc_health.v1 import health_pb2_grpc
 
-from serving.errors import OnehandError
+from serving.claim import CannotBind, written
+from serving.connections import channel_arguments
+from serving.settings import Settings
 
-__all__ = ["CannotBind", "MetricsEndpoint", "bind_grpc", "expose_metrics"]
-
-
-class CannotBind(OnehandError):
-    """An address that is taken, or that this machine does not have."""
+__all__ = ["bind_grpc", "bind_health"]
 
 
-class MetricsEndpoint:
-    """The metrics over HTTP, answered in threads of their own.
-
-    Attributes:
-        port: where.
-    """
-
-    def __init__(self, server: WSGIServer, thread: threading.Thread) -> None:
-        self._server = server
-        self._thread = thread
-        self.port: int = server.server_port
-
-    def close(self) -> None:
-        """Stop answering and free the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def bind_grpc(server: grpc.aio.Server, host: str, port: int) -> int:
+def bind_grpc(
+    server: grpc.aio.Server,
+    host: str,
+    port: int,
+    credentials: grpc.ServerCredentials | None = None,
+) -> int:
     """Return the port that ``server`` will answer on once started.
+
+    Args:
+        server: the server.
+        host: address.
+        port: 0 = a free one.
+        credentials: for TLS; ``None`` = without.
 
     Raises:
         CannotBind: the address cannot be had.
     """
-    address = _address(host, port)
+    address = written(host, port)
     try:
+        if credentials:
+            return server.add_secure_port(address, credentials)
         return server.add_insecure_port(address)
     except RuntimeError as error:
         raise CannotBind(
@@ -50,19 +41,14 @@ def bind_grpc(server: grpc.aio.Server, host: str, port: int) -> int:
         ) from error
 
 
-def expose_metrics(host: str, port: int, registry: CollectorRegistry) -> MetricsEndpoint:
-    """Answer scrapes from now on.
+def bind_health(settings: Settings, servicer: Any) -> tuple[grpc.aio.Server, int] | None:
+    """Return a server of health alone and without TLS, with its port, if there is to be one.
 
     Raises:
         CannotBind: the address cannot be had.
     """
-    try:
-        return MetricsEndpoint(*start_http_server(port, host, registry))
-    except OSError as error:
-        raise CannotBind(
-            f"metrics: cannot listen on {_address(host, port)}: {error.strerror}"
-        ) from error
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if settings.health_port < 0:
+        return None
+    server = grpc.aio.server(options=channel_arguments(settings, shared=settings.workers > 1))
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    return server, bind_grpc(server, settings.health_host, settings.health_port)

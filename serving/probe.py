@@ -28,15 +28,22 @@ def check(target: str, service: str, seconds: float) -> str:
     return str(_STATUS.Name(answer.status))
 
 
+def _target(chosen: settings.Settings) -> str:
+    """Return where this machine answers for its health without TLS; empty = nowhere."""
+    if chosen.health_port > 0:
+        return f"127.0.0.1:{chosen.health_port}"
+    return "" if chosen.tls_certificate else f"127.0.0.1:{chosen.port}"
+
+
 def main(arguments: list[str]) -> int:
     """Run the probe; return 0 if the service is SERVING, 1 if not."""
-    port = settings.parse(argparse.Namespace(), os.environ).port
+    chosen = settings.parse(argparse.Namespace(), os.environ)
     parser = argparse.ArgumentParser(
         prog="python -m serving health",
         description="Ask a server for its health; exit with 0 if it is SERVING, with 1 if not.",
     )
     parser.add_argument(
-        "--target", default=f"127.0.0.1:{port}", help="HOST:PORT (default: %(default)s)"
+        "--target", default=_target(chosen), help="HOST:PORT, without TLS (default: %(default)s)"
     )
     parser.add_argument(
         "--service",
@@ -45,6 +52,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--timeout", type=float, default=2.0, help="seconds (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if not options.target:
+        print("the server speaks TLS; set ONEHAND_HEALTH_PORT, and ask there", file=sys.stderr)
+        return 1
     health = check(options.target, options.service, options.timeout)
     print(health, file=sys.stdout if health == "SERVING" else sys.stderr)
     return 0 if health == "SERVING" else 1

@@ -17,13 +17,15 @@ from serving.client.answers import (
     Verdict,
 )
 from serving.client.cli import main
-from serving.client.connection import Around, Between, Client, Picture, Prior
+from serving.client.connection import Around, Between, Client, Picture, Prior, Tls
 from serving.client.failures import (
     CallFailed,
     DeadlineExceeded,
+    Forbidden,
     InvalidRequest,
     Overloaded,
     ServerFault,
+    Unauthenticated,
     Unavailable,
     UnknownProfile,
     Violation,
@@ -36,6 +38,7 @@ __all__ = [
     "Classification",
     "Client",
     "DeadlineExceeded",
+    "Forbidden",
     "InvalidRequest",
     "Label",
     "Limits",
@@ -44,6 +47,8 @@ __all__ = [
     "Prior",
     "Profile",
     "ServerFault",
+    "Tls",
+    "Unauthenticated",
     "Unavailable",
     "UnknownProfile",
     "Variants",

@@ -66,12 +66,14 @@ class Classification:
         version: of the profile.
         results: one for each picture, in their order.
         fused: one for all of them.
+        digest: SHA-256 of the profile's manifest, lower-case hex.
     """
 
     profile: str
     version: str
     results: tuple[Verdict, ...]
     fused: Verdict
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Variants:
         profile: that answered.
         version: of the profile.
         seed: that gives the same pictures again.
+        digest: SHA-256 of the profile's manifest, lower-case hex.
     """
 
     images: NDArray[np.uint8]
@@ -91,6 +94,7 @@ class Variants:
     profile: str
     version: str
     seed: int
+    digest: str
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from serving.client.answers import Verdict
-from serving.client.connection import Around, Between, Client, Prior
+from serving.client.connection import Around, Between, Client, Prior, Tls
 from serving.client.failures import CallFailed, DeadlineExceeded, InvalidRequest, Unavailable
 from serving.client.sheet import contact_sheet
 from serving.images import encode_png
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        with Client(options.target, options.timeout) as client:
+        with _connect(options) as client:
             options.command(client, options)
     except (_Usage, OSError) as error:
         return _fail(str(error), 2)
@@ -47,6 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CallFailed as error:
         return _fail(_explain(error, getattr(options, "images", [])), 1)
     return 0
+
+
+def _connect(options: argparse.Namespace) -> Client:
+    tls = Tls(options.tls_ca, options.tls_certificate, options.tls_key)
+    if (tls.certificate is None) != (tls.key is None):
+        raise _Usage("--tls-certificate and --tls-key: expected both or none, found one")
+    token = options.token_file.read_text().strip() if options.token_file else ""
+    return Client(
+        options.target,
+        options.timeout,
+        tls=tls if options.tls or tls != Tls() else None,
+        token=token or os.environ.get("ONEHAND_TOKEN", ""),
+    )
 
 
 def _classify(client: Client, options: argparse.Namespace) -> None:
@@ -161,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout", type=float, default=30.0, help="seconds for the call (default: %(default)s)"
     )
     shared.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_security(shared)
     parser = argparse.ArgumentParser(
         prog="python -m serving.client",
         description="Ask a onehand server whose hand a picture is in, or for more in that hand.",
@@ -173,6 +188,25 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("profiles", parents=[shared], help="which hands are served")
     listing.set_defaults(command=_profiles)
     return parser
+
+
+def _add_security(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tls", action="store_true", help="speak TLS, trusting public authorities")
+    parser.add_argument(
+        "--tls-ca", type=Path, metavar="PATH", help="speak TLS, trusting those of this PEM file"
+    )
+    parser.add_argument(
+        "--tls-certificate", type=Path, metavar="PATH", help="PEM file to show to the server"
+    )
+    parser.add_argument(
+        "--tls-key", type=Path, metavar="PATH", help="PEM file of that certificate's key"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="PATH",
+        help="file that holds the token to send; absent = the variable ONEHAND_TOKEN, if set",
+    )
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,11 @@
 """A connection to the service: one method for each RPC, a deadline on every call."""
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,7 +18,7 @@ from serving.client.failures import CallFailed, Overloaded, failure
 from serving.pb import handwriting_pb2 as pb
 from serving.pb import handwriting_pb2_grpc as pb_grpc
 
-__all__ = ["Around", "Between", "Client", "Picture", "Prior"]
+__all__ = ["Around", "Between", "Client", "Picture", "Prior", "Tls"]
 
 Picture: TypeAlias = "bytes | NDArray[np.uint8]"
 """The bytes of a picture file, or grey pixels of shape (h, w)."""
@@ -27,24 +28,36 @@ Response = TypeVar("Response")
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
-# gRPC itself retries what no server has seen or a stopping one has refused. Shedding is retried
-# in ``Client._call`` instead: the same code also means a message that is too large, and that
-# does not get smaller by waiting.
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{"service": "onehand.v1.HandwritingService"}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
-}
+# With it gRPC itself avoids servers that are not healthy, and retries what no server has seen or
+# a stopping one has refused. Shedding is retried in ``Client._call`` instead: the same code also
+# means a message that is too large, and that does not get smaller by waiting.
+_SERVICE_CONFIG = "service_config.json"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How to speak TLS; files are PEM.
+
+    Attributes:
+        ca: authorities to trust; ``None`` = the public ones that gRPC knows.
+        certificate: to show to a server that asks for one, with ``key``; ``None`` = none.
+        key: of the certificate.
+    """
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Read the files.
+
+        Raises:
+            OSError: one cannot be read.
+        """
+        ca, key, certificate = (
+            path.read_bytes() if path else None for path in (self.ca, self.key, self.certificate)
+        )
+        return grpc.ssl_channel_credentials(ca, key, certificate)
 
 
 @dataclass(frozen=True)
@@ -76,23 +89,30 @@ class Client:
     Every method raises a ``CallFailed`` when there is no answer.
     """
 
-    def __init__(self, target: str = "127.0.0.1:50051", timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        target: str = "127.0.0.1:50051",
+        timeout: float = 30.0,
+        *,
+        tls: Tls | None = None,
+        token: str = "",
+    ) -> None:
         """Connect lazily.
 
         Args:
-            target: HOST:PORT, without TLS.
-            timeout: seconds that a call may take, retries included.
+            target: HOST:PORT; ``dns:///HOST:PORT`` spreads calls over every address of the host.
+            timeout: seconds that a call may take, retries included; not more than 60.
+            tls: ``None`` = without.
+            token: bearer token to send with each call, readable on the way without TLS; empty =
+                none.
+
+        Raises:
+            OSError: a file for TLS cannot be read.
         """
         self._target = target
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(
-            target,
-            options=(
-                ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-                ("grpc.max_send_message_length", -1),
-                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-            ),
-        )
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._channel = _channel(target, tls)
         self._stub: Any = pb_grpc.HandwritingServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
     def classify(self, pictures: Sequence[Picture], profile: str = "") -> Classification:
@@ -104,6 +124,7 @@ class Client:
             version=answer.version,
             results=tuple(map(Verdict.from_message, answer.results)),
             fused=Verdict.from_message(answer.fused),
+            digest=answer.digest,
         )
 
     def variants(
@@ -132,6 +153,7 @@ class Client:
             profile=answer.profile,
             version=answer.version,
             seed=answer.seed,
+            digest=answer.digest,
         )
 
     def profiles(self) -> tuple[Profile, ...]:
@@ -166,13 +188,26 @@ class Client:
         end = time.monotonic() + self._timeout
         while True:
             try:
-                return rpc(request, timeout=max(0.0, end - time.monotonic()))
+                left = max(0.0, end - time.monotonic())
+                return rpc(request, timeout=left, metadata=self._metadata)
             except grpc.RpcError as error:
                 failed = failure(error, self._target)
             wait = _wait(failed)
             if wait is None or time.monotonic() + wait >= end:
                 raise failed
             time.sleep(wait)
+
+
+def _channel(target: str, tls: Tls | None) -> grpc.Channel:
+    config = resources.files("serving.client").joinpath(_SERVICE_CONFIG).read_text("utf-8")
+    options = (
+        ("grpc.service_config", config),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    )
+    if tls:
+        return grpc.secure_channel(target, tls.credentials(), options=options)
+    return grpc.insecure_channel(target, options=options)
 
 
 def _wait(failed: CallFailed) -> float | None:

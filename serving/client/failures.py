@@ -6,6 +6,8 @@ CallFailed
 |- Overloaded          too much is in work; see ``retry_after``
 |- Unavailable         no server there, or it is not ready, or about to stop
 |- DeadlineExceeded    no answer in time
+|- Unauthenticated     the server wants a token, or does not know this one
+|- Forbidden           the token is not for this method
 `- ServerFault         anything else; quote ``request_id`` to the operator
 """
 
@@ -20,9 +22,11 @@ from grpc_status import rpc_status
 __all__ = [
     "CallFailed",
     "DeadlineExceeded",
+    "Forbidden",
     "InvalidRequest",
     "Overloaded",
     "ServerFault",
+    "Unauthenticated",
     "Unavailable",
     "UnknownProfile",
     "Violation",
@@ -91,6 +95,14 @@ class DeadlineExceeded(CallFailed):
     """No answer came in time."""
 
 
+class Unauthenticated(CallFailed):
+    """The server wants a token and got none, or one that it does not know."""
+
+
+class Forbidden(CallFailed):
+    """The token is not for this method."""
+
+
 class ServerFault(CallFailed):
     """The server failed in a way that the caller can do nothing about."""
 
@@ -101,6 +113,8 @@ _KINDS: dict[grpc.StatusCode, type[CallFailed]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: Forbidden,
 }
 
 
