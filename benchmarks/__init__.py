@@ -1,0 +1,1 @@
+"""Measurements: what takes too long, or depends too much on the machine, to be a test."""

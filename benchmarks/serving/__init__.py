@@ -1,0 +1,1 @@
+"""What serving costs over the work itself, measured side by side; see README.md."""

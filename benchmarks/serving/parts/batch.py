@@ -1,0 +1,66 @@
+"""Many pictures a request: against the work alone with the same number of threads."""
+
+from benchmarks.serving.h2load import Load
+from benchmarks.serving.rounds import Contender, Group, Measure
+from benchmarks.serving.stage import Stage
+from serving.images import encode_png
+from serving.model import CLASSIFY_ROWS
+
+__all__ = ["LOADS", "THREADS", "groups"]
+
+THREADS = (1, 2)
+LOADS = (Load(1, 1), Load(1, 8))
+
+
+def groups(stage: Stage) -> list[Group]:
+    """Return a group for each case, profile and number of threads; both loads are in it."""
+    return [
+        _group(stage, name, profile, threads)
+        for name in ("raw-32", "raw-256", "png-32")
+        for profile in stage.options.profiles
+        for threads in THREADS
+    ]
+
+
+def _group(stage: Stage, name: str, profile: str, threads: int) -> Group:
+    case = stage.cases[name]
+    served = stage.service(profile, threads=threads)
+    alone = (
+        _read(stage, profile, threads)
+        if name == "png-32"
+        else _run(stage, case.pictures, profile, threads)
+    )
+    contenders: list[Contender] = [*alone]
+    contenders += [
+        stage.shooting(served, case, load, f"service, {load.in_flight} in flight") for load in LOADS
+    ]
+    load = f"{profile}, {threads} thread{'s' if threads > 1 else ''}"
+    return Group("batch", case.title, load, "rate", [one.name for one in alone], contenders)
+
+
+def _run(stage: Stage, rows: int, profile: str, threads: int) -> list[Measure]:
+    """Return onnxruntime alone, in one call and, if that is another thing, in chunks."""
+    images = stage.images_file(rows)
+    chunks = {"session.run": rows}
+    if rows > CLASSIFY_ROWS:
+        chunks[f"session.run by {CLASSIFY_ROWS}"] = CLASSIFY_ROWS
+    return [
+        stage.alone(name, "classify", profile, images=images, chunk=chunk, threads=threads)
+        for name, chunk in chunks.items()
+    ]
+
+
+def _read(stage: Stage, profile: str, threads: int) -> list[Measure]:
+    files = _png_files(stage, 32)
+    name = "decode + normalise + session.run"
+    return [stage.alone(name, "read", profile, files=files, threads=threads)]
+
+
+def _png_files(stage: Stage, count: int) -> list[str]:
+    """Return the names of files that hold the PNGs of the case."""
+    paths = []
+    for place, image in enumerate(stage.images[:count]):
+        path = stage.folder / f"picture-{place}.png"
+        path.write_bytes(encode_png(image))
+        paths.append(str(path))
+    return paths

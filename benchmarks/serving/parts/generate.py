@@ -1,0 +1,45 @@
+"""GenerateVariants: against the decoder alone with the same number of threads.
+
+For raw pictures that is ``session.run`` of the decoder, for PNG it and the encoding.
+"""
+
+from benchmarks.serving.h2load import Load
+from benchmarks.serving.rounds import Contender, Group
+from benchmarks.serving.stage import Stage
+from serving.model import DECODE_ROWS
+
+__all__ = ["groups"]
+
+_THREADS = 2
+_LOADS = (Load(1, 1), Load(1, 8))
+
+
+def groups(stage: Stage) -> list[Group]:
+    """Return a group for each count, form and profile."""
+    return [
+        _group(stage, count, form, profile)
+        for count in (16, 256)
+        for form in ("raw", "png")
+        for profile in stage.options.profiles
+    ]
+
+
+def _group(stage: Stage, count: int, form: str, profile: str) -> Group:
+    case = stage.cases[f"draw-{form}-{count}"]
+    served = stage.service(profile, threads=_THREADS)
+    chunks = {"decoder alone": count}
+    if count > DECODE_ROWS:
+        chunks[f"decoder alone by {DECODE_ROWS}"] = DECODE_ROWS
+    alone = [
+        stage.alone(
+            name, "draw", profile, rows=count, chunk=chunk, png=form == "png", threads=_THREADS
+        )
+        for name, chunk in chunks.items()
+    ]
+    contenders: list[Contender] = [*alone]
+    contenders += [
+        stage.shooting(served, case, load, f"service, {load.in_flight} in flight")
+        for load in _LOADS
+    ]
+    load = f"{profile}, {_THREADS} threads"
+    return Group("generate", case.title, load, "rate", [one.name for one in alone], contenders)

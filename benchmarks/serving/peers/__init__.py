@@ -1,0 +1,1 @@
+"""Other model servers from PyPI, each in an environment of its own, with the same ONNX file."""
