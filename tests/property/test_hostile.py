@@ -1,6 +1,8 @@
 """Whatever bytes come from outside: a clear refusal, never a crash, never INTERNAL."""
 
+import asyncio
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.robustness import framing, hostile
+from benchmarks.robustness.fuzz import ALLOWED, leaks
 from serving import bundle
 from serving.errors import BadImage, BundleError
 from serving.images import ImageLimits, decode, to_mnist_form
@@ -126,6 +130,55 @@ def test_any_bytes_as_a_picture(data: bytes) -> None:
         return
     assert form.shape == (28, 28)
     assert form.dtype == "uint8"
+
+
+EVERY_METHOD = list(hostile.methods())
+MESSAGES = st.one_of(
+    *(
+        st.tuples(st.just(f"/{m.containing_service.full_name}/{m.name}"), hostile.requests(m))
+        for m in EVERY_METHOD
+    )
+)
+
+
+def answered(running: Running, method: str, payload: bytes) -> None:
+    """Check that bytes get a status of the table that tells nothing of the inside."""
+    call = running.channel.unary_unary(method).future(payload, timeout=PATIENCE)
+    told = [(call.details() or "").encode()]
+    told += [v if isinstance(v, bytes) else v.encode() for _, v in call.trailing_metadata() or ()]
+
+    assert call.code().name in ALLOWED
+    assert leaks(b"\n".join(told)) == b""
+
+
+@RELAXED
+@given(case=MESSAGES)
+def test_any_message_to_any_method(shared_server: Running, case: tuple[str, bytes]) -> None:
+    """Whatever stands in whichever field of whichever request, the answer is in the table."""
+    answered(shared_server, *case)
+
+
+@RELAXED
+@given(case=MESSAGES, chance=st.integers(0, 2**32))
+def test_any_mutated_message(shared_server: Running, case: tuple[str, bytes], chance: int) -> None:
+    """Bytes that were a message once get an answer of the table too."""
+    method, payload = case
+    answered(shared_server, method, hostile.mutate(random.Random(chance), payload))  # noqa: S311
+
+
+def test_any_frames(shared_server: Running) -> None:
+    """What is no HTTP/2 is cut off or refused, tells nothing, and harms nobody else."""
+    port, draw = shared_server.server.port, random.Random(0)  # noqa: S311
+
+    async def attack() -> list[bytes]:
+        cases = [framing.case(draw) for _ in range(200)]
+        return await asyncio.gather(*(framing.exchange(port, case) for case in cases))
+
+    answers = asyncio.run(attack())
+
+    assert [leaks(answer) for answer in answers] == [b""] * len(answers)
+    good = pb.ClassifyRequest(images=[pictures.message(pictures.form())])
+    assert code_of(shared_server.stub.Classify, good) is grpc.StatusCode.OK
 
 
 JSON = st.recursive(
