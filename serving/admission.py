@@ -4,9 +4,6 @@ Without a bound, a server that is too slow for its load answers everybody too la
 answers those whom it admits in time, and tells the others at once when to come back.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from serving.errors import Overloaded
 from serving.metrics import Metrics
 
@@ -25,17 +22,16 @@ class Admission:
         self._bytes = 0
         self._by_requests = metrics.rejected.labels("requests")
         self._by_bytes = metrics.rejected.labels("bytes")
-        metrics.in_flight.set_function(lambda: self._requests)
-        metrics.queued_bytes.set_function(lambda: self._bytes)
+        self._in_flight = metrics.in_flight
+        self._queued_bytes = metrics.queued_bytes
 
     @property
     def idle(self) -> bool:
         """Whether nothing is in work."""
         return self._requests == 0
 
-    @contextmanager
-    def admit(self, size: int) -> Iterator[None]:
-        """Hold a place for a request of ``size`` bytes.
+    def enter(self, size: int) -> None:
+        """Take a place for a request of ``size`` bytes; ``leave`` gives it back.
 
         Raises:
             Overloaded: there is no place.
@@ -46,13 +42,19 @@ class Admission:
         if self._bytes + size > self._max_bytes:
             self._by_bytes.inc()
             raise Overloaded(
-                f"{self._bytes} of at most {self._max_bytes} bytes are in work already",
+                f"most of the {self._max_bytes} bytes that may be in work are taken already",
                 _RETRY_AFTER,
             )
         self._requests += 1
         self._bytes += size
-        try:
-            yield
-        finally:
-            self._requests -= 1
-            self._bytes -= size
+        self._show()
+
+    def leave(self, size: int) -> None:
+        """Give back the place of a request of ``size`` bytes."""
+        self._requests -= 1
+        self._bytes -= size
+        self._show()
+
+    def _show(self) -> None:
+        self._in_flight.set(self._requests)
+        self._queued_bytes.set(self._bytes)

@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.errors import DeadlineExpired
 
 __all__ = ["Deadline"]
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(NamedTuple):
     """A point in time, checked before each piece of work rather than during one.
 
     Attributes:

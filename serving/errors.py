@@ -47,6 +47,18 @@ class UnknownProfile(OnehandError):
         super().__init__(message)
 
 
+class UnknownVersion(OnehandError):
+    """A profile that is loaded in another version than the one asked for.
+
+    Attributes:
+        profile: its name.
+    """
+
+    def __init__(self, profile: str, version: str, loaded: str) -> None:
+        self.profile = profile
+        super().__init__(f"profile {profile!r} is loaded in version {loaded!r}, not {version!r}")
+
+
 class NotReady(OnehandError):
     """The models are not loaded yet, or the server is about to stop."""
 
@@ -65,6 +77,14 @@ class Overloaded(OnehandError):
 
 class DeadlineExpired(OnehandError):
     """The caller's deadline passed before the work was done."""
+
+
+class Unauthenticated(OnehandError):
+    """The caller showed no token, or one that is not known."""
+
+
+class Forbidden(OnehandError):
+    """The caller's token is not for this method."""
 
 
 class BundleError(OnehandError):

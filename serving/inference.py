@@ -1,4 +1,4 @@
-"""Models run on behalf of requests: on the event loop when short, else in threads, in chunks.
+"""Models run on behalf of requests, in threads and in chunks.
 
 A chunk is the unit that is timed, spread over threads, and dropped when its caller has gone.
 """
@@ -6,11 +6,14 @@ A chunk is the unit that is timed, spread over threads, and dropped when its cal
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.batching import Batcher
 from serving.deadline import Deadline
+from serving.errors import Overloaded
 from serving.generate import Plan
 from serving.metrics import Metrics
 from serving.model import CLASSIFY_ROWS, Model, Posterior, Verdicts
@@ -39,30 +42,42 @@ class Variants:
 class Inference:
     """Runs models, and times every stage of it."""
 
-    def __init__(self, workers: Workers, metrics: Metrics) -> None:
+    def __init__(self, workers: Workers, metrics: Metrics, max_wait: float) -> None:
+        """Make it.
+
+        Args:
+            workers: whose threads run the models.
+            metrics: where stages are timed.
+            max_wait: seconds of classification that may wait for one model.
+        """
+        self._max_wait = max_wait
+        self._too_long = metrics.rejected.labels("wait")
         self._workers = workers
+        self._metrics = metrics
         self._infer = metrics.stage["infer"]
         self._encode = metrics.stage["encode"]
+        self._batchers: WeakKeyDictionary[Model, Batcher] = WeakKeyDictionary()
 
-    async def classify(self, model: Model, images: Images, deadline: Deadline) -> Verdicts:
-        """Return a verdict for each image of shape (n, 28, 28), n >= 1.
+    def classify(
+        self, model: Model, images: Images, deadline: Deadline
+    ) -> "asyncio.Future[Verdicts]":
+        """Return, in time, a verdict for each image of shape (n, 28, 28), n >= 1.
+
+        The future raises DeadlineExpired if the deadline passed first, and what the model raised.
 
         Raises:
-            DeadlineExpired: the deadline passed first.
+            Overloaded: at once, if too much waits for the model already.
         """
-        if len(images) <= model.inline_images:
-            deadline.check("classification")
-            return self._classify(model, images)
-        chunks = await asyncio.gather(
-            *(
-                self._workers.run(deadline, self._classify, model, images[start:stop])
-                for start, stop in _spans(len(images), CLASSIFY_ROWS)
+        batcher = self._batchers.get(model) or self._line_up(model)
+        if batcher.wait > self._max_wait:
+            self._too_long.inc()
+            raise Overloaded(
+                f"more than {self._max_wait:g} seconds of work wait for the model already",
+                self._max_wait,
             )
-        )
-        return Verdicts(
-            probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
-            llr=np.concatenate([chunk.llr for chunk in chunks]),
-        )
+        if len(images) <= CLASSIFY_ROWS:
+            return batcher.classify(images, deadline)
+        return asyncio.ensure_future(_in_chunks(batcher, images, deadline))
 
     async def encode(self, model: Model, images: Images, deadline: Deadline) -> Posterior:
         """Return the posterior of each image of shape (n, 28, 28), n >= 1.
@@ -96,9 +111,17 @@ class Inference:
             latents=np.concatenate([chunk.latents for chunk in chunks]),
         )
 
-    def _classify(self, model: Model, images: Images) -> Verdicts:
-        with self._infer.time():
-            return model.classify(images)
+    def _line_up(self, model: Model) -> Batcher:
+        """Make the line before ``model``; it goes when the model does."""
+        weakly = proxy(model)  # a line that held its model would keep it, and so itself, for ever
+
+        def classify(images: Images) -> Verdicts:
+            verdicts: Verdicts = weakly.classify(images)
+            return verdicts
+
+        batcher = Batcher(classify, self._workers, self._metrics)
+        self._batchers[model] = batcher
+        return batcher
 
     def _posterior(self, model: Model, images: Images) -> Posterior:
         with self._infer.time():
@@ -112,6 +135,19 @@ class Inference:
             pictures = model.decode(latents)
         with self._encode.time():
             return Variants([encode(picture) for picture in pictures], latents)
+
+
+async def _in_chunks(batcher: Batcher, images: Images, deadline: Deadline) -> Verdicts:
+    chunks = await asyncio.gather(
+        *(
+            batcher.classify(images[start:stop], deadline)
+            for start, stop in _spans(len(images), CLASSIFY_ROWS)
+        )
+    )
+    return Verdicts(
+        probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
+        llr=np.concatenate([chunk.llr for chunk in chunks]),
+    )
 
 
 def _spans(count: int, size: int) -> list[tuple[int, int]]:

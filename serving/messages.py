@@ -1,5 +1,8 @@
 """Arrays to messages: how answers look on the wire."""
 
+from functools import lru_cache
+from struct import Struct
+
 from serving.fuse import fuse
 from serving.inference import Variants
 from serving.limits import Limits
@@ -9,17 +12,28 @@ from serving.profiles import Profile
 
 __all__ = ["classification", "description", "published", "variants"]
 
+# Tag and length of a verdict in the fields ``results`` and ``fused``.
+_VERDICT = Struct("<BBBfBfBfBf")
+_RESULT = bytes([0x1A, _VERDICT.size])
+_FUSED = bytes([0x22, _VERDICT.size])
 _LABELS = (pb.LABEL_OWN, pb.LABEL_OTHER_WRITER, pb.LABEL_OTHER)
 
 
-def classification(profile: Profile, verdicts: Verdicts) -> pb.ClassifyResponse:
-    """Return the answer of Classify: a verdict for each picture, and one for all."""
-    return pb.ClassifyResponse(
-        profile=profile.manifest.profile,
-        version=profile.manifest.version,
-        results=_verdicts(verdicts),
-        fused=_verdicts(fuse(verdicts, profile.manifest.decision.priors))[0],
-    )
+def classification(profile: Profile, verdicts: Verdicts) -> bytes:
+    """Return the answer of Classify as on the wire: a verdict for each picture, one for all.
+
+    Written by hand, at a quarter of the time of the generated classes: this message is most of
+    what the server says, and its verdicts all have one length. A message's fields may come in
+    any number of pieces (https://protobuf.dev/programming-guides/encoding/), so those that are
+    the same in every answer are written once.
+    """
+    manifest = profile.manifest
+    head = _answered_by(manifest.profile, manifest.version, profile.digest)
+    results = _encoded(verdicts)
+    if len(results) == 1:  # most requests
+        return head + _RESULT + results[0] + _FUSED + results[0]
+    fused = _encoded(fuse(verdicts, manifest.decision.priors))
+    return b"".join([head, *(_RESULT + result for result in results), _FUSED, *fused])
 
 
 def variants(profile: Profile, made: Variants, seed: int) -> pb.GenerateVariantsResponse:
@@ -30,6 +44,7 @@ def variants(profile: Profile, made: Variants, seed: int) -> pb.GenerateVariants
         profile=profile.manifest.profile,
         version=profile.manifest.version,
         seed=seed,
+        digest=profile.digest,
     )
 
 
@@ -63,10 +78,17 @@ def published(limits: Limits) -> pb.Limits:
     )
 
 
-def _verdicts(verdicts: Verdicts) -> list[pb.Verdict]:
-    best = verdicts.probabilities.argmax(axis=1).tolist()
-    rows = zip(best, verdicts.probabilities.tolist(), verdicts.llr.tolist(), strict=True)
+@lru_cache(maxsize=4096)
+def _answered_by(profile: str, version: str, digest: str) -> bytes:
+    return pb.ClassifyResponse(profile=profile, version=version, digest=digest).SerializeToString()
+
+
+def _encoded(verdicts: Verdicts) -> list[bytes]:
+    """Return each verdict as the bytes of a ``Verdict``: five tags, each with its value."""
+    rows = zip(verdicts.probabilities.tolist(), verdicts.llr.tolist(), strict=True)
     return [
-        pb.Verdict(label=_LABELS[top], own=own, other_writer=other_writer, other=other, llr=llr)
-        for top, (own, other_writer, other), llr in rows
+        _VERDICT.pack(
+            0x08, _LABELS[row.index(max(row))], 0x15, row[0], 0x1D, row[1], 0x25, row[2], 0x2D, llr
+        )
+        for row, llr in rows
     ]

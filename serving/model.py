@@ -5,8 +5,8 @@ memory does not grow with the request, and a chunk is also the unit in which wor
 threads and dropped when nobody waits for it any more.
 """
 
-import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,8 @@ __all__ = ["CLASSIFY_ROWS", "DECODE_ROWS", "Model", "Posterior", "Verdicts"]
 CLASSIFY_ROWS = 64
 DECODE_ROWS = 16
 
-# A call shorter than this is cheaper to make on the event loop than to hand to a thread, and
-# too short for a health check behind it to notice.
-_INLINE_SECONDS = 300e-6
 
-
-@dataclass(frozen=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """What the classifier says of n pictures.
 
     Attributes:
@@ -57,8 +52,6 @@ class Model:
     Attributes:
         latent_size: dimensions of the latent space.
         golden_difference: largest absolute difference to the training framework's outputs.
-        inline_images: pictures that ``classify`` takes no longer over than a hop to a thread
-            is worth, as measured at loading.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -75,7 +68,7 @@ class Model:
         self._classifier = graphs[CLASSIFIER]
         self._encoder = graphs[ENCODER]
         self._decoder = graphs[DECODER]
-        self.inline_images = self._warm()
+        self._warm()
 
     def classify(self, images: NDArray[np.uint8]) -> Verdicts:
         """Return a verdict for each image of shape (n, 28, 28), n >= 1, in MNIST form."""
@@ -115,17 +108,9 @@ class Model:
         pixels = np.concatenate(chunks)[:rows]
         return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
-    def _warm(self) -> int:
-        """Run every batch size that will be met once; return how many images go inline."""
+    def _warm(self) -> None:
+        """Run every batch size that will be met once."""
         for rows in (1, 2, CLASSIFY_ROWS):
             self.classify(np.zeros((rows, 28, 28), dtype=np.uint8))
         self.encode(np.zeros((1, 28, 28), dtype=np.uint8))
         self.decode(np.zeros((1, self.latent_size), dtype=np.float32))
-        image = np.zeros((1, 28, 28), dtype=np.uint8)
-        seconds = min(self._seconds(image) for _ in range(5))
-        return int(_INLINE_SECONDS / seconds)
-
-    def _seconds(self, images: NDArray[np.uint8]) -> float:
-        start = time.perf_counter()
-        self.classify(images)
-        return time.perf_counter() - start

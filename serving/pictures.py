@@ -18,10 +18,11 @@ from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
 from serving.workers import Workers
 
-__all__ = ["PictureReader", "is_mnist_form"]
+__all__ = ["PictureReader", "all_in_form", "as_images", "is_mnist_form"]
 
 Grey = NDArray[np.uint8]
-_FORM = (28, 28)
+_SIDE = 28
+_LIGHT = bytes(range(0x80, 0x100))
 
 
 class PictureReader:
@@ -33,17 +34,23 @@ class PictureReader:
         self._decode = metrics.stage["decode"]
         self._normalise = metrics.stage["normalise"]
 
-    async def read(self, sources: Sequence[tuple[str, pb.Image]], deadline: Deadline) -> Grey:
+    async def read(self, field: str, images: Sequence[pb.Image], deadline: Deadline) -> Grey:
         """Return the pictures in MNIST form, shape (n, 28, 28), in their order.
 
         Args:
-            sources: pairs of field path and picture; at least one.
+            field: path of the list in the request.
+            images: at least one.
             deadline: checked before each picture is decoded.
 
         Raises:
             InvalidRequest: names every picture that cannot be used, by its field.
             DeadlineExpired: the deadline passed before all were decoded.
         """
+        sources = [(f"{field}[{i}]", image) for i, image in enumerate(images)]
+        return await self.read_named(sources, deadline)
+
+    async def read_named(self, sources: Sequence[tuple[str, pb.Image]], deadline: Deadline) -> Grey:
+        """Do the same for pairs of field path and picture."""
         outcomes = [self._at_once(field, image) for field, image in sources]
         waiting = [place for place, outcome in enumerate(outcomes) if outcome is None]
         jobs = (self._workers.run(deadline, self._in_thread, *sources[place]) for place in waiting)
@@ -64,8 +71,7 @@ class PictureReader:
         problem = self._check_pixels(f"{field}.pixels", image.pixels)
         if problem:
             return problem
-        grey = _grey(image.pixels)
-        return grey if is_mnist_form(grey) else None
+        return _grey(image.pixels) if _in_form(image.pixels) else None
 
     def _check_encoded(self, field: str, data: bytes) -> tuple[str, str] | None:
         if not data:
@@ -106,15 +112,36 @@ class PictureReader:
         return decode(image.encoded, self._limits)
 
 
-def is_mnist_form(grey: Grey) -> bool:
-    """Say whether the image is taken to be in MNIST form already.
+def all_in_form(images: Sequence[pb.Image]) -> Grey | None:
+    """Return all the pictures, shape (n, 28, 28), if none of them needs work, else ``None``."""
+    data = []
+    for image in images:
+        pixels = image.pixels  # empty where the picture is of another kind
+        if not _in_form(pixels):
+            return None
+        data.append(pixels.data)
+    return as_images(b"".join(data))
 
-    That is: 28 x 28 with some ink, most of it dark and thus white ink on black.
+
+def as_images(data: bytes) -> Grey:
+    """Return pictures in MNIST form, shape (n, 28, 28), from their pixels one after another."""
+    return np.frombuffer(data, dtype=np.uint8).reshape(-1, _SIDE, _SIDE)
+
+
+def is_mnist_form(data: bytes) -> bool:
+    """Say whether 28 x 28 pixels are taken to be in MNIST form already.
+
+    That is: there is some ink, and most of the picture is dark and thus white ink on black.
     """
-    if grey.shape != _FORM:
+    dark = len(data.translate(None, _LIGHT))  # many times faster than an array of 784
+    return len(data) // 2 < dark < len(data)
+
+
+def _in_form(pixels: pb.Pixels) -> bool:
+    if not pixels.height == pixels.width == _SIDE:
         return False
-    light = int(np.count_nonzero(grey & 0x80))
-    return 0 < light < grey.size // 2
+    data = pixels.data
+    return len(data) == _SIDE * _SIDE and is_mnist_form(data)
 
 
 def _grey(pixels: pb.Pixels) -> Grey:

@@ -7,32 +7,42 @@ first, then there is time for balancers to notice, and only then are requests re
 
 import asyncio
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from serving.admission import Admission
 from serving.catalogue import Catalogue
 from serving.cpu import cpu_budget
+from serving.endpoint import MetricsEndpoint, expose_metrics
 from serving.inference import Inference
-from serving.interceptors import Interceptor
 from serving.limits import Limits
+from serving.listeners import Listeners
 from serving.metrics import Metrics
+from serving.oip import service as oip
 from serving.pb import handwriting_pb2 as pb
-from serving.pb import handwriting_pb2_grpc as pb_grpc
+from serving.pb import open_inference_pb2_grpc
 from serving.pictures import PictureReader
-from serving.ports import MetricsEndpoint, bind_grpc, expose_metrics
-from serving.profiles import Profile, load_profiles
+from serving.ports import bind_health
+from serving.processes import show_process
+from serving.profiles import load_profiles
+from serving.reload import Reloader
+from serving.rpc import Router
+from serving.security import Security
 from serving.service import SERVICE_NAME, HandwritingService
 from serving.settings import Settings
+from serving.slots import Region
+from serving.tracing import Tracing, open_tracing
+from serving.watched import keep_watching
 from serving.workers import Workers
 
-__all__ = ["Server", "create_server"]
+__all__ = ["Server", "Tell", "create_server"]
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -44,6 +54,9 @@ _CUT_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
+Tell: TypeAlias = Callable[..., Any]
+"""Takes an event and facts, as a logger does."""
+
 
 @dataclass
 class Server:
@@ -51,7 +64,8 @@ class Server:
 
     Attributes:
         port: where gRPC is answered.
-        metrics_port: where Prometheus is answered.
+        metrics_port: where Prometheus is answered; -1 = by the supervisor.
+        health_port: where health alone is answered, without TLS; -1 = nowhere.
         decoding: threads that read pictures.
         computing: threads that run models.
     """
@@ -59,35 +73,60 @@ class Server:
     settings: Settings
     port: int
     metrics_port: int
+    health_port: int
     metrics: Metrics
     catalogue: Catalogue
     decoding: Workers
     computing: Workers
-    _grpc: grpc.aio.Server
+    _services: tuple[str, ...]
+    _listeners: Listeners
+    _probes: grpc.aio.Server | None
+    _security: Security
     _health: Any  # health.aio.HealthServicer, which the stubs do not know
     _admission: Admission
-    _interceptor: Interceptor
-    _endpoint: MetricsEndpoint
+    _router: Router
+    _tracing: Tracing | None
+    _endpoint: MetricsEndpoint | None
+    _tell: Tell
+    _reloader: Reloader
+    _watching: "asyncio.Task[None] | None" = field(default=None, init=False)
 
     async def start(self) -> None:
-        """Answer health and reflection from now on; the service itself is not ready yet."""
-        await self._health.set(SERVICE_NAME, _NOT_SERVING)
-        await self._grpc.start()
-        log.info("listening", port=self.port, metrics_port=self.metrics_port)
+        """Answer from now on: health and reflection, and the service once models are loaded."""
+        for service in self._services:
+            await self._health.set(service, _SERVING if self.metrics.ready.value else _NOT_SERVING)
+        await self._listeners.start()
+        if self._probes:
+            await self._probes.start()
+        self._watching = asyncio.create_task(keep_watching(self._security.files))
+        self._tell(
+            "listening",
+            port=self.port,
+            metrics_port=self.metrics_port,
+            health_port=self.health_port,
+            tls=self._security.credentials is not None,
+        )
 
     async def load(self) -> None:
-        """Load every profile and go healthy.
+        """Load every profile, go healthy, and look for other versions from now on.
 
         Raises:
             BundleError: a bundle breaks its contract, or there is none.
             ModelFault: a model does.
         """
         settings = self.settings
-        profiles = await load_profiles(settings.models, settings.default_profile, self._show)
+        profiles = await load_profiles(settings.models, settings.default_profile)
         self.catalogue.publish(profiles)
+        self.metrics.show_profiles(profiles.all())
         self.metrics.ready.set(1)
-        await self._health.set(SERVICE_NAME, _SERVING)
-        log.info("serving", profiles=len(profiles.all()))
+        for service in self._services:
+            await self._health.set(service, _SERVING)
+        self._reloader.start(settings.reload_seconds)
+        self._tell("serving", profiles=len(profiles.all()))
+
+    def reload(self) -> None:
+        """Look for other versions of profiles now."""
+        self._reloader.ask()
 
     async def drain(self, hurry: asyncio.Event) -> None:
         """Go unhealthy, and keep answering until balancers must have noticed.
@@ -95,6 +134,7 @@ class Server:
         Args:
             hurry: set to end the wait at once.
         """
+        self._reloader.stop()
         await self._health.enter_graceful_shutdown()
         self.metrics.ready.set(0)
         log.info("draining", seconds=self.settings.drain_delay)
@@ -107,20 +147,28 @@ class Server:
 
         Returns as soon as the last request is done.
         """
+        self._reloader.stop()
         await self._health.enter_graceful_shutdown()
         self.metrics.ready.set(0)
-        self._interceptor.close_streams()
+        self._router.close_streams()
         end = time.monotonic() + grace
         # gRPC drops what has arrived and not yet come to a handler when it is told to stop, so
         # it is told only when nothing is left: first by itself, then because no more is taken.
         await self._settle(grace / 4)
         self.catalogue.retire("the server is stopping")
         await self._settle(end - time.monotonic())
-        self._interceptor.cut_off()
-        await self._grpc.stop(_CUT_SECONDS)
+        self._router.cut_off()
+        await self._listeners.stop(_CUT_SECONDS)
+        if self._probes:
+            await self._probes.stop(_CUT_SECONDS)
+        if self._watching:
+            self._watching.cancel()
         await asyncio.to_thread(self.decoding.close)
         await asyncio.to_thread(self.computing.close)
-        await asyncio.to_thread(self._endpoint.close)
+        if self._tracing:
+            await asyncio.to_thread(self._tracing.close)
+        if self._endpoint:
+            await asyncio.to_thread(self._endpoint.close)
         log.info("stopped")
 
     async def _settle(self, seconds: float) -> None:
@@ -131,34 +179,30 @@ class Server:
             await asyncio.sleep(_POLL_SECONDS)
             quiet = quiet + 1 if self._admission.idle else 0
 
-    def _show(self, profile: Profile) -> None:
-        self.metrics.show_profile(profile)
-        log.info(
-            "profile loaded",
-            profile=profile.manifest.profile,
-            version=profile.manifest.version,
-            digest=profile.digest,
-            golden_difference=profile.model.golden_difference,
-            inline_images=profile.model.inline_images,
-        )
 
-
-def create_server(settings: Settings, registry: CollectorRegistry | None = None) -> Server:
+def create_server(
+    settings: Settings, region: Region | None = None, tell: Tell | None = None
+) -> Server:
     """Build a server, bind its ports and show its metrics; call it where an event loop runs.
 
     Args:
         settings: the settings in force; port 0 = a free one.
-        registry: for the metrics; a new one if ``None``.
+        region: where a worker among several counts, whose metrics its supervisor shows; ``None``
+            = the server is alone and shows its own.
+        tell: is told of "listening" and "serving", with facts; ``None`` = the log.
 
     Raises:
         CannotBind: a port is taken, or an address is not one of this machine.
+        FileRefused: the files for TLS or tokens cannot be used.
+        TracingUnavailable: spans are asked for and what sends them is not installed.
     """
-    metrics = Metrics(registry or CollectorRegistry())
+    metrics = Metrics(CollectorRegistry(), (region,) if region else ())
     for method in pb.DESCRIPTOR.services_by_name["HandwritingService"].methods:
         metrics.rpc("unary", SERVICE_NAME, method.name)  # so that each is shown before it is used
     budget = cpu_budget()
-    decode_threads = settings.decode_threads or budget.cores
-    inference_threads = settings.inference_threads or budget.cores
+    cores = max(1, budget.cores // max(1, settings.workers))
+    decode_threads = settings.decode_threads or cores
+    inference_threads = settings.inference_threads or cores
     metrics.show_budget(budget, decode=decode_threads, inference=inference_threads)
     log.info(
         "threads",
@@ -171,55 +215,71 @@ def create_server(settings: Settings, registry: CollectorRegistry | None = None)
     computing = Workers("inference", inference_threads, metrics.stage["queue"])
     limits = Limits.from_settings(settings)
     catalogue = Catalogue()
+    inference = Inference(computing, metrics, settings.max_wait)
     service = HandwritingService(
         catalogue=catalogue,
         limits=limits,
         max_seconds=settings.max_seconds,
         pictures=PictureReader(limits.image, decoding, metrics),
-        inference=Inference(computing, metrics),
+        inference=inference,
         metrics=metrics,
     )
     admission = Admission(settings.max_in_flight, settings.max_queued_bytes, metrics)
-    interceptor = Interceptor(admission, metrics)
     health_servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
-    server = grpc.aio.server(interceptors=(interceptor,), options=_options(settings))
-    pb_grpc.add_HandwritingServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    security = Security.from_settings(settings, metrics)
+    tracing = open_tracing(settings)
+    router = Router(
+        admission,
+        metrics,
+        open_to_all=(health.SERVICE_NAME,),
+        unlimited=(reflection.SERVICE_NAME,),
+        authorize=security.authorize,
+        tracing=tracing,
+        log_each=settings.log_level == "debug",
+    )
+    service.register(router)
+    services: tuple[str, ...] = (SERVICE_NAME,)
+    if settings.open_inference:
+        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            oip.OpenInferenceService(catalogue, limits, settings.max_seconds, inference, metrics),
+            router,
+        )
+        services += (oip.SERVICE_NAME,)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, router)
     if settings.reflection:
-        names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-    port = bind_grpc(server, settings.host, settings.port)
-    endpoint = expose_metrics(settings.metrics_host, settings.metrics_port, metrics.registry)
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            reflection.aio.ReflectionServicer(names),  # type: ignore[attr-defined]
+            router,
+        )
+    listeners = Listeners(settings, (router,), security.credentials, alone=region is None)
+    probes, health_port = bind_health(settings, health_servicer) or (None, -1)
+    endpoint = None if region else _show(metrics, settings)
     return Server(
         settings=settings,
-        port=port,
-        metrics_port=endpoint.port,
+        port=listeners.port,
+        metrics_port=endpoint.port if endpoint else -1,
+        health_port=health_port,
         metrics=metrics,
         catalogue=catalogue,
         decoding=decoding,
         computing=computing,
-        _grpc=server,
+        _services=services,
+        _listeners=listeners,
+        _probes=probes,
+        _security=security,
         _health=health_servicer,
         _admission=admission,
-        _interceptor=interceptor,
+        _router=router,
+        _tracing=tracing,
         _endpoint=endpoint,
+        _tell=tell or log.info,
+        _reloader=Reloader(settings.models, settings.default_profile, catalogue, metrics),
     )
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
-    return [
-        # Two servers on one port would share its connections and nobody would notice.
-        ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        # Answers are bounded by max_count; cutting one off here would be found out too late.
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_metadata_size", 16 * 1024),
-        ("grpc.absolute_max_metadata_size", 32 * 1024),
-        ("grpc.max_concurrent_streams", 1024),
-        # Find dead peers within a minute and a half; let live ones ping every ten seconds.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.http2.max_ping_strikes", 2),
-    ]
+def _show(metrics: Metrics, settings: Settings) -> MetricsEndpoint:
+    """Show the metrics of a server that is one process."""
+    metrics.workers.set(1)
+    show_process(metrics.registry)
+    return expose_metrics(settings.metrics_host, settings.metrics_port, metrics.registry)

@@ -4,7 +4,7 @@ Errors leave by ``raise``; nothing here knows of status codes.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import grpc
@@ -22,9 +22,10 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.model import Posterior
 from serving.pb import handwriting_pb2 as pb
-from serving.pb import handwriting_pb2_grpc as pb_grpc
-from serving.pictures import PictureReader
+from serving.pictures import PictureReader, all_in_form, as_images, is_mnist_form
 from serving.profiles import Profile
+from serving.rpc import Router
+from serving.wire import single_picture
 
 __all__ = ["SERVICE_NAME", "HandwritingService"]
 
@@ -45,7 +46,7 @@ _ENCODERS: dict[int, Callable[[NDArray[np.uint8]], bytes]] = {
 }
 
 
-class HandwritingService(pb_grpc.HandwritingServiceServicer):
+class HandwritingService:
     """Answers for the profiles of the catalogue."""
 
     def __init__(
@@ -65,15 +66,47 @@ class HandwritingService(pb_grpc.HandwritingServiceServicer):
         self._classified = metrics.batch_size.labels("Classify")
         self._generated = metrics.batch_size.labels("GenerateVariants")
 
+    def register(self, router: Router) -> None:
+        """Answer the service's methods at ``router``.
+
+        Not by the generated function: ``Classify`` takes and answers bytes.
+        """
+        methods: dict[str, tuple[Any, Any, Any]] = {
+            "GenerateVariants": (
+                self.GenerateVariants,
+                pb.GenerateVariantsRequest,
+                pb.GenerateVariantsResponse,
+            ),
+            "ListProfiles": (self.ListProfiles, pb.ListProfilesRequest, pb.ListProfilesResponse),
+            "GetProfile": (self.GetProfile, pb.GetProfileRequest, pb.GetProfileResponse),
+        }
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(
+                answer,
+                request_deserializer=request.FromString,
+                response_serializer=response.SerializeToString,
+            )
+            for name, (answer, request, response) in methods.items()
+        }
+        handlers["Classify"] = grpc.unary_unary_rpc_method_handler(self.Classify)
+        router.add_registered_method_handlers(SERVICE_NAME, handlers)
+
     async def Classify(  # noqa: N802 - named by the .proto file
-        self, request: pb.ClassifyRequest, context: Context
-    ) -> pb.ClassifyResponse:
-        """Say of each picture whose hand it is in."""
+        self, raw: bytes, context: Context
+    ) -> bytes:
+        """Say of each picture whose hand it is in.
+
+        ``ClassifyRequest`` in and ``ClassifyResponse`` out, as on the wire.
+        """
         deadline = self._deadline(context)
-        profile = self._catalogue.find(request.profile)
-        self._check_images(len(request.images))
-        sources = [(f"images[{i}]", image) for i, image in enumerate(request.images)]
-        images = await self._pictures.read(sources, deadline)
+        single = single_picture(raw)
+        if single and is_mnist_form(single.pixels):
+            profile = self._catalogue.find(single.profile)
+            images = as_images(single.pixels)
+        else:
+            request = pb.ClassifyRequest.FromString(raw)
+            profile = self._catalogue.find(request.profile)
+            images = await self._read(request.images, deadline)
         self._classified.observe(len(images))
         verdicts = await self._inference.classify(profile.model, images, deadline)
         return messages.classification(profile, verdicts)
@@ -113,10 +146,14 @@ class HandwritingService(pb_grpc.HandwritingServiceServicer):
     def _deadline(self, context: Context) -> Deadline:
         return Deadline.after(context.time_remaining(), self._max_seconds)
 
-    def _check_images(self, count: int) -> None:
+    async def _read(self, images: Sequence[pb.Image], deadline: Deadline) -> NDArray[np.uint8]:
+        """Return the pictures of a request in MNIST form, shape (n, 28, 28)."""
         most = self._limits.max_images
-        if not 1 <= count <= most:
-            raise InvalidRequest([("images", f"expected 1 to {most} pictures, found {count}")])
+        if not 1 <= len(images) <= most:
+            problem = f"expected 1 to {most} pictures, found {len(images)}"
+            raise InvalidRequest([("images", problem)])
+        ready = all_in_form(images)
+        return await self._pictures.read("images", images, deadline) if ready is None else ready
 
     def _check_variants(self, request: pb.GenerateVariantsRequest) -> None:
         limits = self._limits
@@ -161,5 +198,5 @@ class HandwritingService(pb_grpc.HandwritingServiceServicer):
     async def _posterior(
         self, profile: Profile, deadline: Deadline, *sources: tuple[str, pb.Image]
     ) -> Posterior:
-        images = await self._pictures.read(sources, deadline)
+        images = await self._pictures.read_named(sources, deadline)
         return await self._inference.encode(profile.model, images, deadline)

@@ -7,6 +7,7 @@ flag wins. The environment is read here and nowhere else.
 import argparse
 import dataclasses
 import difflib
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,32 @@ def _folder() -> _Kind:
     return _Kind(Path, "", "PATH")
 
 
+def _optional_file() -> _Kind:
+    return _Kind(lambda text: Path(text) if text else None, "", "PATH")
+
+
+def _collector() -> _Kind:
+    hint = "http://HOST:PORT or https://HOST:PORT"
+
+    def read(text: str) -> str:
+        try:
+            parts = urllib.parse.urlsplit(text)
+            whole = (
+                parts.scheme in {"http", "https"}
+                and bool(parts.hostname)
+                and parts.port is not None
+                and text == f"{parts.scheme}://{parts.netloc}"
+                and "@" not in parts.netloc
+            )
+        except ValueError as error:
+            raise _Unusable(hint) from error
+        if text and not whole:
+            raise _Unusable(hint)
+        return text
+
+    return _Kind(read, hint, "URL")
+
+
 def _option(default: Any, kind: _Kind, text: str) -> Any:
     return dataclasses.field(default=default, metadata={"kind": kind, "help": text})
 
@@ -104,6 +131,15 @@ class Settings:
     metrics_host: str = _option("127.0.0.1", _text(), "address to answer Prometheus on")
     metrics_port: int = _option(9464, _number(int, 0, 65535), "metrics port; 0 = a free one")
     reflection: bool = _option(True, _truth(), "tell clients which services there are")
+    open_inference: bool = _option(
+        True, _truth(), "answer the Open Inference Protocol beside our own service"
+    )
+
+    reload_seconds: float = _option(
+        2.0,
+        _number(float, 0, 3600),
+        "seconds between looks for other versions of profiles; 0 = only on SIGHUP",
+    )
 
     max_images: int = _option(256, _number(int, 1, 4096), "pictures in a request")
     max_count: int = _option(1000, _number(int, 1, 100_000), "generated pictures in a response")
@@ -120,10 +156,22 @@ class Settings:
     max_queued_bytes: int = _option(
         256 * _MIB, _number(int, 1024, 64 * 1024 * _MIB), "bytes of all requests in work at once"
     )
+    max_wait: float = _option(
+        1.0, _number(float, 0.001, 3600), "seconds of work that may wait for one classifier"
+    )
     max_seconds: float = _option(
         60.0, _number(float, 0.001, 3600), "seconds that a request may take, whatever its deadline"
     )
 
+    listeners: int = _option(
+        16, _number(int, 1, 64), "gRPC servers that share the port in each process"
+    )
+    workers: int = _option(
+        1, _number(int, 0, 64), "processes that serve; 0 = one for each usable core"
+    )
+    batch_scheduling: bool = _option(
+        True, _truth(), "let no thread that wakes up push aside the one that runs (Linux)"
+    )
     decode_threads: int = _option(
         0, _number(int, 0, 256), "threads that read pictures; 0 = one for each usable core"
     )
@@ -141,6 +189,66 @@ class Settings:
         "info", _text("debug", "info", "warning", "error"), "least severe line to log"
     )
     log_format: str = _option("json", _text("json", "console"), "for machines or for people")
+    tracing_endpoint: str = _option(
+        "", _collector(), "collector that takes spans as OTLP over gRPC; empty = no tracing"
+    )
+    tracing_ratio: float = _option(
+        1.0,
+        _number(float, 0, 1),
+        "share of the traces begun here that is recorded; a caller's is if the caller says so",
+    )
+
+    tls_certificate: Path | None = _option(  # noqa: RUF009 - as above
+        None, _optional_file(), "PEM file of the server's certificate and its chain; empty = no TLS"
+    )
+    tls_key: Path | None = _option(  # noqa: RUF009 - as above
+        None, _optional_file(), "PEM file of the certificate's key, not encrypted"
+    )
+    tls_client_ca: Path | None = _option(  # noqa: RUF009 - as above
+        None,
+        _optional_file(),
+        "PEM file of authorities; clients must show a certificate of one; empty = none needed",
+    )
+    tokens: Path | None = _option(  # noqa: RUF009 - as above
+        None, _optional_file(), "file of bearer tokens and their methods; empty = none needed"
+    )
+    health_host: str = _option("127.0.0.1", _text(), "address of the port for health alone")
+    health_port: int = _option(
+        -1,
+        _number(int, -1, 65535),
+        "port that answers health alone and never speaks TLS; -1 = none, 0 = a free one",
+    )
+
+    max_connections: int = _option(1000, _number(int, 1, 1_000_000), "connections at once")
+    max_streams: int = _option(128, _number(int, 1, 100_000), "requests at once on one connection")
+    max_metadata_bytes: int = _option(
+        16 * 1024, _number(int, 1024, _MIB), "bytes of a request's metadata"
+    )
+    max_connection_idle: float = _option(
+        0.0, _number(float, 0, 86_400), "seconds that a connection may be idle; 0 = for ever"
+    )
+    max_connection_age: float = _option(
+        600.0,
+        _number(float, 0, 86_400),
+        "seconds, give or take a tenth, after which clients must connect anew; 0 = never",
+    )
+    max_connection_grace: float = _option(
+        90.0,
+        _number(float, 0.001, 86_400),
+        "seconds that requests on a connection of that age get to finish",
+    )
+    handshake_timeout: float = _option(
+        10.0, _number(float, 0.1, 3600), "seconds that a new connection may take to be made"
+    )
+    keepalive: float = _option(
+        60.0, _number(float, 1, 86_400), "seconds of silence after which a client is pinged"
+    )
+    keepalive_timeout: float = _option(
+        20.0, _number(float, 0.1, 3600), "seconds that it may take to answer the ping"
+    )
+    min_ping_interval: float = _option(
+        10.0, _number(float, 0.1, 3600), "least seconds between the pings of a client"
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for the log."""
@@ -180,14 +288,29 @@ def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings
         except _Unusable as expected:
             problems.append(f"{source}: expected {expected}, found {text!r}")
     chosen = Settings(**values)
+    problems += _contradictions(chosen)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return chosen
+
+
+def _contradictions(chosen: Settings) -> Sequence[str]:
+    problems = []
     if chosen.max_queued_bytes < chosen.max_message_bytes:
         problems.append(
             f"max_queued_bytes: expected at least max_message_bytes, {chosen.max_message_bytes}, "
             f"found {chosen.max_queued_bytes}"
         )
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return chosen
+    if (chosen.tls_certificate is None) != (chosen.tls_key is None):
+        problems.append("tls_certificate, tls_key: expected both or none, found one")
+    if chosen.tls_client_ca and not chosen.tls_certificate:
+        problems.append("tls_client_ca: expected tls_certificate beside it, found none")
+    if chosen.max_connection_age and chosen.max_connection_grace < chosen.max_seconds:
+        problems.append(
+            f"max_connection_grace: expected at least max_seconds, {chosen.max_seconds}, "
+            f"found {chosen.max_connection_grace}"
+        )
+    return problems
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Sequence[str]:
@@ -225,5 +348,7 @@ class _Switch(argparse.BooleanOptionalAction):
 
 
 def _hints(kind: _Kind, default: Any) -> str:
-    shown = str(default).lower() if isinstance(default, bool) else str(default) or "empty"
+    shown = "empty" if default in {None, ""} else str(default)
+    if isinstance(default, bool):
+        shown = shown.lower()
     return "; ".join(part for part in (kind.hint, f"default {shown}") if part)

@@ -18,11 +18,14 @@ from google.rpc import status_pb2
 
 from serving.errors import (
     DeadlineExpired,
+    Forbidden,
     InvalidRequest,
     ModelFault,
     NotReady,
     Overloaded,
+    Unauthenticated,
     UnknownProfile,
+    UnknownVersion,
 )
 
 __all__ = ["DOMAIN", "Refusal", "UnknownMethod", "refuse"]
@@ -71,13 +74,19 @@ class Refusal:
 
 
 def refuse(error: BaseException, request_id: str) -> Refusal:
-    """Return how the client is told of ``error``."""
+    """Return how the client is told of ``error``.
+
+    Args:
+        error: what ended the call.
+        request_id: to quote to the operator; empty = none.
+    """
     row = next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), _INTERNAL)
     retry_after = row.retry_after(error)
     details = [details_pb2.ErrorInfo(reason=row.reason, domain=DOMAIN), *row.details(error)]
     if retry_after is not None:
         details.append(details_pb2.RetryInfo(retry_delay=_duration(retry_after)))
-    details.append(details_pb2.RequestInfo(request_id=request_id))
+    if request_id:
+        details.append(details_pb2.RequestInfo(request_id=request_id))
     return Refusal(
         code=row.code,
         message=_clean(row.message(error), _MAX_MESSAGE),
@@ -136,7 +145,7 @@ def _summary(error: InvalidRequest) -> str:
     return f"{field}: {problem}" + (f" (and {more} more)" if more else "")
 
 
-def _resource(error: UnknownProfile) -> Sequence[Message]:
+def _resource(error: UnknownProfile | UnknownVersion) -> Sequence[Message]:
     return [
         details_pb2.ResourceInfo(
             resource_type="onehand.v1.Profile",
@@ -156,6 +165,7 @@ _TABLE: dict[type[BaseException], _Row] = {
         lambda _: "the request is not a protobuf message of the method's type",
     ),
     UnknownProfile: _Row(grpc.StatusCode.NOT_FOUND, "UNKNOWN_PROFILE", details=_resource),
+    UnknownVersion: _Row(grpc.StatusCode.NOT_FOUND, "UNKNOWN_VERSION", details=_resource),
     UnknownMethod: _Row(grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD"),
     # What generated servicers raise for a method that a service declares and does not have.
     NotImplementedError: _Row(grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD"),
@@ -170,6 +180,8 @@ _TABLE: dict[type[BaseException], _Row] = {
         retry_after=lambda error: float(error.retry_after),
     ),
     DeadlineExpired: _Row(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXPIRED"),
+    Unauthenticated: _Row(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
+    Forbidden: _Row(grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN"),
     ModelFault: _Row(grpc.StatusCode.INTERNAL, "MODEL_OUTPUT_INVALID"),
 }
 _INTERNAL = _Row(grpc.StatusCode.INTERNAL, "INTERNAL", lambda _: "internal error")

@@ -76,7 +76,7 @@ class Running:
             gate.wait(PATIENCE)
 
         for _ in range(threads):
-            workers._pool.submit(hold)
+            workers.submit(hold)
         started.wait(PATIENCE)
         try:
             yield
@@ -94,7 +94,7 @@ class Running:
 
     def in_work(self) -> int:
         """Return the number of admitted requests."""
-        return int(self.server.metrics.in_flight.collect()[0].samples[0].value)
+        return int(self.server.metrics.in_flight.value)
 
     def stop(self, grace: float = 5) -> None:
         """Stop the server."""

@@ -21,6 +21,7 @@ class Process:
 
     Attributes:
         log: the parsed lines so far.
+        noise: the lines so far that are no part of the log.
     """
 
     def __init__(self, *flags: str, **environment: str) -> None:
@@ -33,6 +34,7 @@ class Process:
             text=True,
         )
         self.log: list[dict[str, Any]] = []
+        self.noise: list[str] = []
         self._grown = threading.Condition()
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -45,15 +47,18 @@ class Process:
                 with self._grown:
                     self.log.append(json.loads(line))
                     self._grown.notify_all()
+            else:
+                self.noise.append(line)
         with self._grown:
             self._ended = True
             self._grown.notify_all()
 
-    def event(self, name: str) -> dict[str, Any]:
-        """Return the log line of this event once it is there."""
+    def event(self, name: str, **facts: object) -> dict[str, Any]:
+        """Return the first log line of this event, with these facts, once it is there."""
+        wanted = {"event": name, **facts}.items()
 
         def found() -> dict[str, Any] | None:
-            return next((line for line in self.log if line["event"] == name), None)
+            return next((line for line in self.log if wanted <= line.items()), None)
 
         with self._grown:
             self._grown.wait_for(lambda: found() or self._ended, PATIENCE)
@@ -64,6 +69,11 @@ class Process:
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal."""
         self._process.send_signal(number)
+
+    def silent(self) -> bool:
+        """Return whether the process and all that it started have ended, waiting for it."""
+        with self._grown:
+            return self._grown.wait_for(lambda: self._ended, PATIENCE)
 
     def wait(self) -> int:
         """Return the exit code once the process has ended."""

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
 def test_settings_are_documented(field: "dataclasses.Field[object]") -> None:
     """Each setting has its row, with its default."""
-    default = str(field.default)
+    default = "" if field.default is None else str(field.default)
     shown = default.lower() if isinstance(field.default, bool) else default or "(empty)"
     row = f"| `ONEHAND_{field.name.upper()}` | {shown} | {field.metadata['help']}"
 

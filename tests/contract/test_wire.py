@@ -30,8 +30,20 @@ FROZEN = [
             profile="p",
             version="v",
             results=[pb.Verdict(label=pb.LABEL_OTHER, own=0.5, llr=-1)],
+            digest="d",
         ),
-        "0a01701201761a0c0803150000003f2d000080bf",
+        "0a01701201761a0c0803150000003f2d000080bf2a0164",
+    ),
+    (
+        pb.GenerateVariantsResponse(
+            images=[b"\x01"],
+            latents=[pb.Latent(values=[0.5])],
+            profile="p",
+            version="v",
+            seed=7,
+            digest="d",
+        ),
+        "0a010112060a040000003f1a01702201762807320164",
     ),
 ]
 

@@ -425,12 +425,15 @@ def _raise(error: BaseException) -> Callable[..., Any]:
 
 
 def test_request_id_comes_back(shared_server: Running) -> None:
-    """The caller's request id is given back if it is safe to log, else a new one is made."""
+    """A failure gives the caller's request id back if it is safe to log, else a new one."""
     for sent, safe in (("trace-7", True), ("x" * 65, False), ("two words", False)):
-        _, call = shared_server.stub.ListProfiles.with_call(
-            pb.ListProfilesRequest(), metadata=(("x-request-id", sent),), timeout=PATIENCE
-        )
-        back = dict(call.trailing_metadata())["x-request-id"]
+        with pytest.raises(grpc.RpcError) as caught:
+            shared_server.stub.GetProfile(
+                pb.GetProfileRequest(profile="nobody"),
+                metadata=(("x-request-id", sent),),
+                timeout=PATIENCE,
+            )
+        back = dict(caught.value.trailing_metadata())["x-request-id"]
         assert (back == sent) == safe
         assert back
 

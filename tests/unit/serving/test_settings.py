@@ -9,6 +9,14 @@ import pytest
 from serving import settings
 from serving.settings import Settings, SettingsError
 
+# Settings that do not take just any word or number, and another value than the default.
+NARROW = {
+    "log_level": "debug",
+    "log_format": "console",
+    "tracing_endpoint": "http://collector:4317",
+    "tracing_ratio": "0.5",
+}
+
 
 def parse(*words: str, **environment: str) -> Settings:
     """Return the settings for a command line and an environment."""
@@ -30,14 +38,21 @@ def test_every_setting_is_flag_and_variable() -> None:
     for field in dataclasses.fields(Settings):
         flag = f"--{field.name.replace('_', '-')}"
         variable = f"ONEHAND_{field.name.upper()}"
-        if isinstance(field.default, bool):
+        if field.name.startswith("tls_"):
+            pair = {"ONEHAND_TLS_CERTIFICATE": "other", "ONEHAND_TLS_KEY": "other"}
+            found = parse(**pair | {variable: "other"})
+            assert getattr(found, field.name) == Path("other")
+            found = parse(flag, "flag", **pair | {variable: "other"})
+            assert getattr(found, field.name) == Path("flag")
+        elif isinstance(field.default, bool):
             assert getattr(parse(**{variable: "off"}), field.name) is False
             assert getattr(parse(f"--no-{flag[2:]}"), field.name) is False
             assert getattr(parse(flag, **{variable: "off"}), field.name) is True
-        elif field.name.startswith("log_"):
-            other = {"log_level": "debug", "log_format": "console"}[field.name]
-            assert getattr(parse(**{variable: other}), field.name) == other
-            assert getattr(parse(flag, field.default, **{variable: other}), field.name) != other
+        elif field.name in NARROW:
+            other = NARROW[field.name]
+            assert str(getattr(parse(**{variable: other}), field.name)) == other
+            chosen = parse(flag, str(field.default), **{variable: other})
+            assert getattr(chosen, field.name) == field.default
         elif isinstance(field.default, int | float):
             value = field.default + 1 if field.name != "max_message_bytes" else 4096
             assert getattr(parse(**{variable: str(value)}), field.name) == value
@@ -59,10 +74,48 @@ def test_all_problems_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("collector:4317", "collector", "grpc://collector:4317", "http://collector", "http://:1"),
+        *("http://collector:0x1", "http://collector:4317/v1/traces", "http://a:b@collector:1"),
+        *("http://collector:99999", "http://[collector:1"),
+    ],
+)
+def test_unusable_collectors(text: str) -> None:
+    """A collector is a scheme, a host and a port, and nothing else."""
+    with pytest.raises(SettingsError, match="--tracing-endpoint: expected http://HOST:PORT or"):
+        parse("--tracing-endpoint", text)
+
+
 def test_settings_that_contradict() -> None:
     """A request that is allowed must also fit into what may be in work."""
     with pytest.raises(SettingsError, match="max_queued_bytes: expected at least max_message"):
         parse("--max-queued-bytes", "2048")
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        ("--tls-key k", "tls_certificate, tls_key: expected both or none, found one"),
+        ("--tls-client-ca c", "tls_client_ca: expected tls_certificate beside it, found none"),
+        (
+            "--max-seconds 600",
+            "max_connection_grace: expected at least max_seconds, 600.0, found 90.0",
+        ),
+    ],
+)
+def test_settings_that_need_one_another(flags: str, problem: str) -> None:
+    """Half of TLS is no TLS, and old connections must outlast the longest request."""
+    with pytest.raises(SettingsError) as caught:
+        parse(*flags.split())
+
+    assert str(caught.value) == problem
+
+
+def test_long_requests_on_ageless_connections() -> None:
+    """Where connections have no age, they need no grace."""
+    assert parse("--max-seconds", "600", "--max-connection-age", "0").max_seconds == 600
 
 
 def test_unknown_variables() -> None:
