@@ -2,7 +2,8 @@
 
 A run costs a good part of its time once, however many pictures it holds. So while one runs,
 those that arrive wait together and are the next: nobody ever waits for a batch to fill, and the
-busier the server is, the larger its batches get.
+busier the server is, the larger its batches get. When requests come one by one, a short run is
+made on the event loop itself: to hand it to a thread and back would take longer than the run.
 """
 
 import asyncio
@@ -24,8 +25,12 @@ from serving.workers import Workers
 __all__ = ["Batcher"]
 
 Images = NDArray[np.uint8]
-# Weight of the newest run in what a picture is taken to cost.
+# Weight of the newest value in the running means of a picture's cost and of the time between calls.
 _LEARNING = 0.1
+# Too short for a health check behind it to notice.
+_SHORT_SECONDS = 300e-6
+# About what gRPC itself takes for a call.
+_CALL_SECONDS = 100e-6
 
 Outcome = Verdicts | BaseException
 
@@ -60,6 +65,8 @@ class Batcher:
         self._sizes = metrics.microbatch_size
         self._line: deque[_Waiting] = deque()
         self._seconds_a_row = 0.0
+        self._gap = 0.0
+        self._last = time.perf_counter()
         self._rows = 0
         self._running = 0
 
@@ -74,7 +81,14 @@ class Batcher:
             deadline: checked when the pictures' turn comes.
         """
         answer: asyncio.Future[Verdicts] = self._loop.create_future()
-        self._line.append(_Waiting(images, deadline, time.perf_counter(), answer))
+        now = time.perf_counter()
+        self._gap += _LEARNING * (min(now - self._last, 1.0) - self._gap)
+        self._last = now
+        waiting = _Waiting(images, deadline, now, answer)
+        if self._runs_at_once(len(images)):
+            self._settle([waiting], self._outcomes([images]))
+            return answer
+        self._line.append(waiting)
         self._rows += len(images)
         if not self._running or self._rows >= CLASSIFY_ROWS:
             self._start()
@@ -84,6 +98,19 @@ class Batcher:
     def wait(self) -> float:
         """Seconds of work that waits, as the last runs went; what is running is not in it."""
         return self._rows * self._seconds_a_row
+
+    def _runs_at_once(self, rows: int) -> bool:
+        """Say whether a run on the event loop delays nobody else.
+
+        It must be short, and requests so rare that the loop would be idle half of the time.
+        """
+        seconds = rows * self._seconds_a_row
+        return (
+            0 < seconds < _SHORT_SECONDS
+            and self._gap > 2 * (seconds + _CALL_SECONDS)
+            and not self._running
+            and not self._line
+        )
 
     def _start(self) -> None:
         """Run what waits, if the model is free; further threads only take full batches."""
@@ -142,6 +169,9 @@ class Batcher:
     def _finish(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
         self._running -= 1
         self._loop.call_soon(self._start)
+        self._settle(batch, outcomes)
+
+    def _settle(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if waiting.answer.done():  # its caller has gone
                 continue

@@ -78,7 +78,7 @@ class Graph:
                     f"found {output.shape}"
                 )
             # A sum is finite only if all its terms are, and quicker to look at.
-            if not math.isfinite(output.sum(dtype=np.float64)):
+            if not math.isfinite(np.add.reduce(output, axis=None)):
                 raise ModelFault(f"{self._where}: {name}: expected finite numbers, found others")
         return list(found)
 
