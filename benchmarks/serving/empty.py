@@ -1,18 +1,20 @@
 """The ceiling: a ``grpc.aio`` handler on uvloop that does nothing, bytes in and bytes out.
 
-Run as a helper: ``python -m benchmarks.serving.empty REPLIES [--batch-policy]``, where REPLIES
+Run as a helper: ``python -m benchmarks.serving.empty REPLIES [--as-ours]``, where REPLIES
 is JSON, case name to number of bytes in the reply. Says its port, then serves until SIGTERM.
 """
 
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import grpc
 import uvloop
+
+from serving.scheduling import run_in_batches
+from serving.settings import Settings
 
 __all__ = ["SERVICE", "main"]
 
@@ -39,14 +41,16 @@ def _answer(reply: bytes) -> Any:
     return answer
 
 
-async def _serve(replies: Mapping[str, int]) -> None:
-    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
-    server = grpc.aio.server(options=options)
-    server.add_generic_rpc_handlers((_Empty(replies),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+async def _serve(replies: Mapping[str, int], listeners: int) -> None:
+    options = [("grpc.so_reuseport", int(listeners > 1)), ("grpc.max_receive_message_length", -1)]
+    servers = [grpc.aio.server(options=options) for _ in range(listeners)]
+    port = 0
+    for server in servers:
+        server.add_generic_rpc_handlers((_Empty(replies),))
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
+        await server.start()
     print(json.dumps({"port": port}), flush=True)
-    await server.wait_for_termination()
+    await servers[0].wait_for_termination()
 
 
 def main() -> None:
@@ -54,13 +58,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("replies", type=json.loads, help="JSON, case name to bytes in the reply")
     parser.add_argument(
-        "--batch-policy", action="store_true", help="run as SCHED_BATCH, as the service does"
+        "--as-ours",
+        action="store_true",
+        help="with the scheduling policy and the number of listeners of the service",
     )
     options = parser.parse_args()
-    if options.batch_policy:
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if options.as_ours:
+        run_in_batches()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(options.replies))
+        runner.run(_serve(options.replies, Settings().listeners if options.as_ours else 1))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ __all__ = ["Line", "lines"]
 
 _PROFILES = ("seed", "default")
 _EMPTY = "empty handler"
-_EMPTY_BATCH = "empty handler, SCHED_BATCH"
+_EMPTY_OURS = "empty handler, served as ours"
 _COLD_SECONDS = 1.5
 _OVERHEAD_US = 60.0
 
@@ -42,7 +42,7 @@ def _unary_rate(outcome: Outcome) -> Iterator[Line]:
     if outcome.part != "unary" or not outcome.load.startswith("64 in flight"):
         return
     for profile in _profiles(outcome):
-        for reference in (_EMPTY, _EMPTY_BATCH):
+        for reference in (_EMPTY, _EMPTY_OURS):
             ratio = _paired(outcome, _service(profile), reference, "rate")
             bound = 0.85 if profile == "seed" else None
             what = f"requests/s, {outcome.load}, {profile}, 1 worker : {reference}"
@@ -54,7 +54,7 @@ def _unary_latency(outcome: Outcome) -> Iterator[Line]:
         return
     p50 = {name: series["p50"] for name, series in outcome.values.items()}
     for profile in _profiles(outcome):
-        for reference in (_EMPTY, _EMPTY_BATCH):
+        for reference in (_EMPTY, _EMPTY_OURS):
             for how in ("hot", "idle between"):
                 rounds = zip(
                     p50[_service(profile)],

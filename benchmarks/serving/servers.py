@@ -158,10 +158,10 @@ def _wait_serving(address: str) -> None:
 
 @contextmanager
 def empty_handler(
-    name: str, replies: Mapping[str, int], log: Path, *, batch_policy: bool
+    name: str, replies: Mapping[str, int], log: Path, *, as_ours: bool
 ) -> Iterator[Server]:
     """Run the empty handler, with replies of these sizes by case."""
-    extra = ["--batch-policy"] if batch_policy else []
+    extra = ["--as-ours"] if as_ours else []
     with helper("empty", log, json.dumps(replies), *extra) as process:
         yield _empty_server(name, process)
 

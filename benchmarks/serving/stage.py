@@ -79,14 +79,14 @@ class Stage:
             self.servers[name] = self.stack.enter_context(service(name, models, log, **settings))
         return self.servers[name]
 
-    def empty(self, *, batch_policy: bool = False) -> Server:
+    def empty(self, *, as_ours: bool = False) -> Server:
         """Return the empty handler, whose answers are as long as the service's."""
-        name = "empty handler" + (", SCHED_BATCH" if batch_policy else "")
+        name = "empty handler" + (", served as ours" if as_ours else "")
         if name not in self.servers:
             asked = self.service("seed")
             replies = {case.name: len(asked.ask(case)) for case in self.cases.values()}
             self.servers[name] = self.stack.enter_context(
-                empty_handler(name, replies, self.folder / f"{name}.log", batch_policy=batch_policy)
+                empty_handler(name, replies, self.folder / f"{name}.log", as_ours=as_ours)
             )
         return self.servers[name]
 

@@ -43,7 +43,7 @@ def test_h2load_is_not_fooled_by_errors(tmp_path: Path) -> None:
     """Errors of gRPC come as HTTP 200; they are noticed by the message that they lack."""
     case = make_cases(np.stack([form()] * 256))["raw-1"]
     log = tmp_path / "empty.log"
-    with empty_handler("empty", {case.name: 40}, log, batch_policy=False) as server:
+    with empty_handler("empty", {case.name: 40}, log, as_ours=False) as server:
         contender = H2Load(server, case, Load(2, 2), 0.02, tmp_path)
         contender.warm()
         assert contender.measure()["rate"] > 0

@@ -18,7 +18,7 @@ _PAUSE = 500e-6
 def groups(stage: Stage) -> list[Group]:
     """Return a group for each load, and one for the latency that a Python client sees."""
     case = stage.cases["raw-1"]
-    servers = [stage.empty(), stage.empty(batch_policy=True)]
+    servers = [stage.empty(), stage.empty(as_ours=True)]
     servers += [
         stage.service(profile, workers=workers)
         for profile in stage.options.profiles
