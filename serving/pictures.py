@@ -18,10 +18,11 @@ from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
 from serving.workers import Workers
 
-__all__ = ["PictureReader", "all_in_form", "as_images", "is_mnist_form"]
+__all__ = ["PictureReader", "are_mnist_form", "as_images"]
 
 Grey = NDArray[np.uint8]
 _SIDE = 28
+_PIXELS = _SIDE * _SIDE
 _LIGHT = bytes(range(0x80, 0x100))
 
 
@@ -112,36 +113,28 @@ class PictureReader:
         return decode(image.encoded, self._limits)
 
 
-def all_in_form(images: Sequence[pb.Image]) -> Grey | None:
-    """Return all the pictures, shape (n, 28, 28), if none of them needs work, else ``None``."""
-    data = []
-    for image in images:
-        pixels = image.pixels  # empty where the picture is of another kind
-        if not _in_form(pixels):
-            return None
-        data.append(pixels.data)
-    return as_images(b"".join(data))
-
-
 def as_images(data: bytes) -> Grey:
     """Return pictures in MNIST form, shape (n, 28, 28), from their pixels one after another."""
     return np.frombuffer(data, dtype=np.uint8).reshape(-1, _SIDE, _SIDE)
 
 
-def is_mnist_form(data: bytes) -> bool:
-    """Say whether 28 x 28 pixels are taken to be in MNIST form already.
+def are_mnist_form(data: bytes) -> bool:
+    """Say whether pictures of 28 x 28 pixels are all taken to be in MNIST form already.
 
-    That is: there is some ink, and most of the picture is dark and thus white ink on black.
+    That is: there is some ink, and most of a picture is dark and thus white ink on black.
+
+    Args:
+        data: 784 bytes for each picture, 1 or more.
     """
-    dark = len(data.translate(None, _LIGHT))  # many times faster than an array of 784
-    return len(data) // 2 < dark < len(data)
+    if len(data) == _PIXELS:  # many times faster than with arrays
+        light = len(data) - len(data.translate(None, _LIGHT))
+        return 0 < light < _PIXELS // 2
+    lights = np.count_nonzero(as_images(data) & 0x80, axis=(1, 2))
+    return bool(((lights > 0) & (lights < _PIXELS // 2)).all())
 
 
 def _in_form(pixels: pb.Pixels) -> bool:
-    if not pixels.height == pixels.width == _SIDE:
-        return False
-    data = pixels.data
-    return len(data) == _SIDE * _SIDE and is_mnist_form(data)
+    return pixels.height == pixels.width == _SIDE and are_mnist_form(pixels.data)
 
 
 def _grey(pixels: pb.Pixels) -> Grey:

@@ -4,7 +4,7 @@ Errors leave by ``raise``; nothing here knows of status codes.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import grpc
@@ -22,10 +22,10 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.model import Posterior
 from serving.pb import handwriting_pb2 as pb
-from serving.pictures import PictureReader, all_in_form, as_images, is_mnist_form
+from serving.pictures import PictureReader, are_mnist_form, as_images
 from serving.profiles import Profile
 from serving.rpc import Router
-from serving.wire import single_picture
+from serving.wire import usual_request
 
 __all__ = ["SERVICE_NAME", "HandwritingService"]
 
@@ -99,14 +99,15 @@ class HandwritingService:
         ``ClassifyRequest`` in and ``ClassifyResponse`` out, as on the wire.
         """
         deadline = self._deadline(context)
-        single = single_picture(raw)
-        if single and is_mnist_form(single.pixels):
-            profile = self._catalogue.find(single.profile)
-            images = as_images(single.pixels)
+        usual = usual_request(raw, self._limits.max_images)
+        if usual and are_mnist_form(usual.pixels):
+            profile = self._catalogue.find(usual.profile)
+            images = as_images(usual.pixels)
         else:
             request = pb.ClassifyRequest.FromString(raw)
             profile = self._catalogue.find(request.profile)
-            images = await self._read(request.images, deadline)
+            self._check_images(len(request.images))
+            images = await self._pictures.read("images", request.images, deadline)
         self._classified.observe(len(images))
         verdicts = await self._inference.classify(profile.model, images, deadline)
         return messages.classification(profile, verdicts)
@@ -146,14 +147,10 @@ class HandwritingService:
     def _deadline(self, context: Context) -> Deadline:
         return Deadline.after(context.time_remaining(), self._max_seconds)
 
-    async def _read(self, images: Sequence[pb.Image], deadline: Deadline) -> NDArray[np.uint8]:
-        """Return the pictures of a request in MNIST form, shape (n, 28, 28)."""
+    def _check_images(self, count: int) -> None:
         most = self._limits.max_images
-        if not 1 <= len(images) <= most:
-            problem = f"expected 1 to {most} pictures, found {len(images)}"
-            raise InvalidRequest([("images", problem)])
-        ready = all_in_form(images)
-        return await self._pictures.read("images", images, deadline) if ready is None else ready
+        if not 1 <= count <= most:
+            raise InvalidRequest([("images", f"expected 1 to {most} pictures, found {count}")])
 
     def _check_variants(self, request: pb.GenerateVariantsRequest) -> None:
         limits = self._limits

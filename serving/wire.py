@@ -1,14 +1,16 @@
 """The request that most callers send, recognised by its bytes.
 
-One picture of 28 x 28 pixels has one usual encoding: the same nine bytes of tags and lengths, the
+A picture of 28 x 28 pixels has one usual encoding: the same nine bytes of tags and lengths, the
 pixels, the same four bytes. To look for them costs a quarter of what it costs to build the
-message and to ask for its fields one by one. Whatever looks different is left to the generated
-parser, so nothing depends on what a client's encoder does.
+message and to ask for its fields one by one, and for many pictures a tenth. Whatever looks
+different is left to the generated parser, so nothing depends on what a client's encoder does.
 """
 
 from typing import NamedTuple
 
-__all__ = ["SinglePicture", "single_picture"]
+import numpy as np
+
+__all__ = ["UsualRequest", "usual_request"]
 
 _SIDE = 28
 # Image: field 2 of ClassifyRequest; Pixels: field 2 of Image; data: field 1 of Pixels. Each is a
@@ -16,31 +18,58 @@ _SIDE = 28
 _HEAD = bytes([0x12, 0x9A, 0x06, 0x12, 0x97, 0x06, 0x0A, 0x90, 0x06])
 # height and width: fields 2 and 3 of Pixels, one byte each.
 _TAIL = bytes([0x10, _SIDE, 0x18, _SIDE])
-_SIZE = len(_HEAD) + _SIDE * _SIDE + len(_TAIL)
+_BLOCK = len(_HEAD) + _SIDE * _SIDE + len(_TAIL)
+# profile: field 1 of ClassifyRequest, with a length of one byte.
 _PROFILE = 0x0A
+_LONGEST_PROFILE = 127
 
 
-class SinglePicture(NamedTuple):
-    """A request to classify one picture.
+class UsualRequest(NamedTuple):
+    """A request to classify pictures of 28 x 28 pixels.
 
     Attributes:
         profile: name of the profile; empty = the default one.
-        pixels: 784 bytes.
+        pixels: 784 bytes for each picture.
     """
 
     profile: str
     pixels: bytes
 
 
-def single_picture(request: bytes) -> SinglePicture | None:
-    """Return what a ``ClassifyRequest`` asks, if it has the usual form, else ``None``."""
-    start = len(request) - _SIZE
-    if start < 0 or not request.startswith(_HEAD, start) or not request.endswith(_TAIL):
+def usual_request(request: bytes, most: int) -> UsualRequest | None:
+    """Return what a ``ClassifyRequest`` asks, if it has the usual form, else ``None``.
+
+    Args:
+        request: from outside.
+        most: pictures; a request with more of them is not looked into.
+    """
+    count, start = divmod(len(request), _BLOCK)
+    if not 1 <= count <= most:
         return None
-    pixels = request[start + len(_HEAD) : -len(_TAIL)]
-    if not start:
-        return SinglePicture("", pixels)
-    name = request[2:start]
-    if request[0] != _PROFILE or request[1] != len(name) or not name.isascii():
+    profile = _profile(request[:start]) if start else ""
+    if profile is None:
         return None
-    return SinglePicture(name.decode(), pixels)
+    pixels = _one(request, start) if count == 1 else _many(request, start)
+    return None if pixels is None else UsualRequest(profile, pixels)
+
+
+def _profile(field: bytes) -> str | None:
+    """Return the name that the field holds, if it is one field and the name a usual one."""
+    name = field[2:]
+    if len(name) > _LONGEST_PROFILE or not name.isascii():
+        return None
+    return name.decode() if field[:2] == bytes([_PROFILE, len(name)]) else None
+
+
+def _one(request: bytes, start: int) -> bytes | None:
+    if request.startswith(_HEAD, start) and request.endswith(_TAIL):
+        return request[start + len(_HEAD) : -len(_TAIL)]
+    return None
+
+
+def _many(request: bytes, start: int) -> bytes | None:
+    blocks = np.frombuffer(request, dtype=np.uint8, offset=start).reshape(-1, _BLOCK)
+    heads, tails = blocks[:, : len(_HEAD)], blocks[:, -len(_TAIL) :]
+    if (heads != list(_HEAD)).any() or (tails != list(_TAIL)).any():
+        return None
+    return blocks[:, len(_HEAD) : -len(_TAIL)].tobytes()

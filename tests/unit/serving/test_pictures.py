@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.pictures import is_mnist_form
+from serving.pictures import are_mnist_form
 from tests import pictures
 
 
@@ -19,4 +19,6 @@ from tests import pictures
 )
 def test_mnist_form(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], expected: bool) -> None:
     """Only 28 x 28 of white ink on black is used as it is."""
-    assert is_mnist_form(image.tobytes()) is expected
+    assert are_mnist_form(image.tobytes()) is expected
+    beside = pictures.form().tobytes()
+    assert are_mnist_form(beside + image.tobytes() + beside) is expected

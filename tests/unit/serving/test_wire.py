@@ -4,50 +4,54 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.pb import handwriting_pb2 as pb
-from serving.wire import single_picture
+from serving.wire import usual_request
 
 
-def request(profile: str, data: bytes, height: int = 28, width: int = 28) -> bytes:
-    """Return a request of one picture as on the wire."""
-    pixels = pb.Pixels(data=data, height=height, width=width)
-    return pb.ClassifyRequest(profile=profile, images=[pb.Image(pixels=pixels)]).SerializeToString()
+def request(profile: str, *data: bytes, height: int = 28, width: int = 28) -> bytes:
+    """Return a request of these pictures as on the wire."""
+    pixels = [pb.Pixels(data=each, height=height, width=width) for each in data]
+    images = [pb.Image(pixels=each) for each in pixels]
+    return pb.ClassifyRequest(profile=profile, images=images).SerializeToString()
 
 
-@given(st.text(st.characters(codec="ascii"), max_size=127), st.binary(min_size=784, max_size=784))
-def test_usual_request_is_recognised(profile: str, data: bytes) -> None:
+@given(
+    st.text(st.characters(codec="ascii"), max_size=127),
+    st.lists(st.binary(min_size=784, max_size=784), min_size=1, max_size=4),
+)
+def test_usual_request_is_recognised(profile: str, data: list[bytes]) -> None:
     """Any pixels and any usual profile name are read without the parser."""
-    assert single_picture(request(profile, data)) == (profile, data)
+    assert usual_request(request(profile, *data), 4) == (profile, b"".join(data))
 
 
 def test_other_requests_are_left_to_the_parser() -> None:
-    """Other sizes, more pictures, other fields and long or foreign names are not."""
+    """Other sizes, fields and orders, long or foreign names and too many pictures are not."""
     data = bytes(784)
-    two = pb.ClassifyRequest.FromString(request("", data))
-    two.images.add().CopyFrom(two.images[0])
     for raw in (
         b"",
+        request("x" * 30),
         request("", data[:-1]),
-        request("", data, 14, 56),
+        request("", data, data[:-1], data + b"1"),
+        request("", data, data, data, data),
+        request("", data, height=14, width=56),
         request("x" * 128, data),
         request("ümlaut", data),
-        two.SerializeToString(),
         request("", data) + b"\x0a\x01x",
+        request("", data) + request("x", data),
         pb.ClassifyRequest(images=[pb.Image(encoded=data)]).SerializeToString(),
     ):
-        assert single_picture(raw) is None
+        assert usual_request(raw, 3) is None
 
 
 @given(st.data())
 def test_recognised_only_if_the_parser_agrees(draw: st.DataObject) -> None:
     """However a request is mangled, the two ways never differ in what they read."""
-    raw = bytearray(request("sample", bytes(784)))
+    raw = bytearray(request("sample", *[bytes(784)] * draw.draw(st.integers(1, 3))))
     for _ in range(draw.draw(st.integers(1, 3))):
         at = draw.draw(st.integers(0, 20) | st.integers(len(raw) - 8, len(raw) - 1))
         raw[at] = draw.draw(st.integers(0, 255))
-    found = single_picture(bytes(raw))
+    found = usual_request(bytes(raw), 3)
     if found is not None:
         parsed = pb.ClassifyRequest.FromString(bytes(raw))
-        assert len(parsed.images) == 1
-        pixels = parsed.images[0].pixels
-        assert (parsed.profile, pixels.data) == found
-        assert pixels.height == pixels.width == 28
+        pixels = [image.pixels for image in parsed.images]
+        assert (parsed.profile, b"".join(each.data for each in pixels)) == found
+        assert all(each.height == each.width == 28 for each in pixels)
