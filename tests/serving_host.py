@@ -122,7 +122,9 @@ class Host:
         """Start a server with these settings on free ports."""
 
         async def start() -> Server:
-            server = create_server(Settings(port=0, metrics_port=0, drain_delay=0, **settings))
+            server = create_server(
+                Settings(**({"port": 0, "metrics_port": 0, "drain_delay": 0} | settings))
+            )
             await server.start()
             if load:
                 await server.load()

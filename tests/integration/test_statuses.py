@@ -326,6 +326,24 @@ def test_shed(make_server: Callable[..., Running], settings: dict[str, int], rea
     assert running.in_work() == 0
 
 
+def test_shed_by_wait(make_server: Callable[..., Running]) -> None:
+    """Pictures whose turn would come too late are refused at once, however few requests wait."""
+    running = make_server(inference_threads=1, max_wait=0.001)
+    page = pb.ClassifyRequest(images=[GOOD] * 256)
+    for _ in range(3):  # so that the server knows what a picture costs
+        running.stub.Classify(page, timeout=PATIENCE)
+
+    with running.held(running.server.computing, 1):
+        waiting = running.stub.Classify.future(page, timeout=PATIENCE)
+        running.wait_until(lambda: running.in_work() == 1)
+        error = failed(running.stub.Classify, page)
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert detail(error, details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 1
+    assert len(waiting.result().results) == 256
+    assert running.metrics()["onehand_rejected_total", (("reason", "wait"),)] == 1
+
+
 def test_expired_deadline(make_server: Callable[..., Running]) -> None:
     """A request whose time is up before its turn is counted as such, and never decoded."""
     running = make_server(decode_threads=1)

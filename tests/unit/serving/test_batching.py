@@ -1,0 +1,149 @@
+"""Requests that wait together run together, and nobody's misfortune is anybody else's."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+
+from serving.batching import Batcher
+from serving.deadline import Deadline
+from serving.errors import DeadlineExpired, ModelFault
+from serving.metrics import Metrics
+from serving.model import CLASSIFY_ROWS, Verdicts
+from serving.workers import Workers
+
+Images = NDArray[np.uint8]
+POISON = 255
+
+
+class Hand:
+    """Workers whose jobs run when the test says so, and a model that keeps what it was given."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
+        self.jobs: list[Callable[[], None]] = []
+        self.runs: list[int] = []
+        metrics = Metrics(CollectorRegistry())
+        self.batcher = Batcher(self.classify, cast("Workers", self), metrics)
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Keep a job."""
+        self.jobs.append(job)
+
+    def classify(self, images: Images) -> Verdicts:
+        """Say of each image its first pixel; fail on a poisoned one."""
+        if (images[:, 0, 0] == POISON).any():
+            raise ModelFault("poisoned")
+        self.runs.append(len(images))
+        marks = images[:, 0, 0].astype(np.float32)
+        return Verdicts(np.tile(marks[:, None], 3), marks)
+
+    def ask(self, mark: int, rows: int = 1, left: float = 60) -> "asyncio.Future[Verdicts]":
+        """Put images with this first pixel into the line."""
+        images = np.full((rows, 28, 28), mark, np.uint8)
+        return self.batcher.classify(images, Deadline.after(None, left))
+
+    async def work(self) -> None:
+        """Run what has been submitted, and what that leads to, to the end."""
+        while self.jobs:
+            self.jobs.pop(0)()
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+
+async def test_what_waits_is_one_run() -> None:
+    """The first runs at once; those that come meanwhile are the next batch, each its own answer."""
+    hand = Hand()
+    answers = [hand.ask(mark, rows) for mark, rows in ((1, 1), (2, 1), (3, 5), (4, 1))]
+
+    assert len(hand.jobs) == 1
+    await hand.work()
+
+    assert hand.runs == [1, 7]
+    assert [list((await answer).llr) for answer in answers] == [[1], [2], [3] * 5, [4]]
+
+
+async def test_batches_are_bounded_and_spread_when_full() -> None:
+    """No run is larger than the model's chunk; a second thread takes a full one, no less."""
+    hand = Hand(threads=2)
+    answers = [hand.ask(1, CLASSIFY_ROWS), hand.ask(2, 1)]
+    assert len(hand.jobs) == 1
+    answers.append(hand.ask(3, CLASSIFY_ROWS))
+    assert len(hand.jobs) == 2
+
+    await hand.work()
+
+    assert max(hand.runs) <= CLASSIFY_ROWS
+    assert [len((await answer).llr) for answer in answers] == [CLASSIFY_ROWS, 1, CLASSIFY_ROWS]
+
+
+async def test_poisoned_picture_fails_alone() -> None:
+    """A request on which the model fails gets the failure; its batch-mates get their answers."""
+    hand = Hand()
+    first, good, bad, other = (hand.ask(mark) for mark in (1, 2, POISON, 4))
+
+    await hand.work()
+
+    with pytest.raises(ModelFault):
+        await bad
+    assert [list((await answer).llr) for answer in (first, good, other)] == [[1], [2], [4]]
+
+
+async def test_the_gone_and_the_late_are_not_run() -> None:
+    """A cancelled request is dropped, an expired one is told so, the others are unharmed."""
+    hand = Hand()
+    first, gone, late, good = hand.ask(1), hand.ask(2), hand.ask(3, left=0), hand.ask(4)
+    gone.cancel()
+
+    await hand.work()
+
+    assert hand.runs == [1, 1]
+    with pytest.raises(DeadlineExpired):
+        await late
+    assert list((await first).llr) == [1]
+    assert list((await good).llr) == [4]
+
+
+async def test_cancelled_in_mid_run_harms_nobody() -> None:
+    """Who goes while the batch runs is forgotten; the line goes on."""
+    hand = Hand()
+    first = hand.ask(1)
+    first.cancel()
+    second = hand.ask(2)
+
+    await hand.work()
+
+    assert list((await second).llr) == [2]
+
+
+async def test_wait_is_what_the_line_will_cost() -> None:
+    """The expected wait grows with the line once a run's cost is known."""
+    hand = Hand()
+    hand.ask(1)
+    await hand.work()
+    assert hand.batcher.wait == 0
+
+    hand.ask(1, CLASSIFY_ROWS)
+    hand.ask(2, 10)
+    short = hand.batcher.wait
+    hand.ask(3, 30)
+
+    assert 0 < short < hand.batcher.wait
+    await hand.work()
+
+
+async def test_what_comes_alone_runs_at_once() -> None:
+    """A single picture long after the last one does not go through a thread."""
+    hand = Hand()
+    hand.ask(1)
+    await hand.work()
+    hand.batcher._gap = 1.0
+
+    answer = hand.ask(2)
+
+    assert answer.done()
+    assert not hand.jobs
