@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2 as details_pb2
 from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 
+from serving import batching
 from serving.errors import ModelFault
 from serving.pb import handwriting_pb2 as pb
 from tests import pictures
@@ -326,9 +327,10 @@ def test_shed(make_server: Callable[..., Running], settings: dict[str, int], rea
     assert running.in_work() == 0
 
 
-def test_shed_by_wait(make_server: Callable[..., Running]) -> None:
+def test_shed_by_wait(make_server: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures whose turn would come too late are refused at once, however few requests wait."""
-    running = make_server(inference_threads=1, max_wait=0.001)
+    monkeypatch.setattr(batching, "_SHORT_SECONDS", 0)  # the tiny model would never let any wait
+    running = make_server(inference_threads=1, max_wait=1e-6)
     page = pb.ClassifyRequest(images=[GOOD] * 256)
     for _ in range(3):  # so that the server knows what a picture costs
         running.stub.Classify(page, timeout=PATIENCE)
@@ -339,7 +341,7 @@ def test_shed_by_wait(make_server: Callable[..., Running]) -> None:
         error = failed(running.stub.Classify, page)
 
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert detail(error, details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 1
+    assert detail(error, details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 0
     assert len(waiting.result().results) == 256
     assert running.metrics()["onehand_rejected_total", (("reason", "wait"),)] == 1
 
