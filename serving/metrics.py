@@ -89,7 +89,7 @@ class Metrics:
         )
         self._seconds = make.histogram(
             "grpc_server_handling_seconds",
-            "Time from the request's arrival to its answer.",
+            "Time from the handler's start to its answer.",
             *_RPC,
             bounds=BUCKETS,
         )

@@ -254,7 +254,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
     def _shed(self, call: "_Call", overload: Overloaded) -> None:
         """Send a call away at a fraction of what an answer costs, or shedding would not help.
 
-        No exception, no details made for this call alone, and one line of the log a second.
+        No details made for this call alone, no abort, and one line of the log a second.
         """
         code, message, trailers = _overloaded(str(overload), overload.retry_after)
         call.set_status(code, message, trailers)

@@ -19,7 +19,7 @@ def run_in_batches() -> None:
     # woken by it several times in a request. Under the normal policy each wake-up may preempt the
     # waker, which then holds Python's lock and gets no further: 3 to 5 preemptions a request were
     # measured. Under SCHED_BATCH a woken thread waits for its turn; 13 % more requests/s with an
-    # empty handler and 20 % with ours, on 2 cores.
+    # empty handler, on 2 cores.
     if not hasattr(os, "SCHED_BATCH"):
         return  # not Linux
     try:

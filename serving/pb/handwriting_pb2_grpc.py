@@ -29,8 +29,8 @@ class HandwritingServiceStub:
     """Answers for the profiles (enrolled hands) that the server has loaded.
 
     Errors carry google.rpc details: BadRequest names the offending field, ResourceInfo the profile
-    that is not there, RetryInfo when to come back, ErrorInfo and RequestInfo the reason and the
-    request id to quote to the operator.
+    that is not there, RetryInfo when to come back, ErrorInfo the reason, and RequestInfo the request
+    id to quote to the operator (but for calls that are shed, of which there may be many).
     """
 
     def __init__(self, channel):
@@ -65,8 +65,8 @@ class HandwritingServiceServicer:
     """Answers for the profiles (enrolled hands) that the server has loaded.
 
     Errors carry google.rpc details: BadRequest names the offending field, ResourceInfo the profile
-    that is not there, RetryInfo when to come back, ErrorInfo and RequestInfo the reason and the
-    request id to quote to the operator.
+    that is not there, RetryInfo when to come back, ErrorInfo the reason, and RequestInfo the request
+    id to quote to the operator (but for calls that are shed, of which there may be many).
     """
 
     def Classify(self, request, context):
@@ -134,8 +134,8 @@ class HandwritingService:
     """Answers for the profiles (enrolled hands) that the server has loaded.
 
     Errors carry google.rpc details: BadRequest names the offending field, ResourceInfo the profile
-    that is not there, RetryInfo when to come back, ErrorInfo and RequestInfo the reason and the
-    request id to quote to the operator.
+    that is not there, RetryInfo when to come back, ErrorInfo the reason, and RequestInfo the request
+    id to quote to the operator (but for calls that are shed, of which there may be many).
     """
 
     @staticmethod
