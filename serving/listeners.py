@@ -2,8 +2,8 @@
 
 A ``grpc.aio`` server takes one new call at a turn of the event loop, so under load the turns, each
 with its wake-ups and system calls, are what limits it. Side by side on one port, each takes one:
-an empty handler then answers 1.3 to 1.6 times as many calls a second (docs/experiments.md). The kernel
-spreads connections over them, and all share the handlers, the admission and the counters.
+an empty handler then answers 1.3 to 1.6 times as many calls a second (docs/experiments.md). The
+kernel spreads connections over them, and all share the handlers, the admission and the counters.
 """
 
 import asyncio
