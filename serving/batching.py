@@ -7,6 +7,7 @@ made on the event loop itself: to hand it to a thread and back would take longer
 """
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from serving.metrics import Metrics
 from serving.model import CLASSIFY_ROWS, Verdicts
 from serving.workers import Workers
 
-__all__ = ["Batcher"]
+__all__ = ["Backlog", "Batcher"]
 
 Images = NDArray[np.uint8]
 # Weight of the newest value in the running means of a picture's cost and of the time between calls.
@@ -36,27 +37,62 @@ Outcome = Verdicts | BaseException
 
 
 class _Waiting(NamedTuple):
-    """Pictures of one request on their way through the model."""
+    """Pictures of one request on their way through the model, and what they will cost."""
 
     images: Images
     deadline: Deadline
     arrived: float
+    seconds: float
     answer: "asyncio.Future[Verdicts]"
 
 
+class Backlog:
+    """What waits for all the models of a process, and how often something comes.
+
+    Attributes:
+        seconds: of work that has not begun, as the last runs went.
+        gap: running mean of the seconds between requests.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.gap = 0.0
+        self._last = time.perf_counter()
+        self._lock = threading.Lock()
+
+    def arrive(self, now: float) -> None:
+        """Note that a request has come; called from the event loop."""
+        self.gap += _LEARNING * (min(now - self._last, 1.0) - self.gap)
+        self._last = now
+
+    def add(self, seconds: float) -> None:
+        """Note work that has come (or, below 0, begun); called from any thread."""
+        with self._lock:
+            self.seconds += seconds
+
+
 class Batcher:
-    """The line before one model; used from the event loop only."""
+    """The line before one model.
+
+    The line belongs to the event loop; ``_run`` and what it calls belong to the workers.
+    """
 
     def __init__(
-        self, classify: Callable[[Images], Verdicts], workers: Workers, metrics: Metrics
+        self,
+        classify: Callable[[Images], Verdicts],
+        workers: Workers,
+        backlog: Backlog,
+        metrics: Metrics,
     ) -> None:
         """Make an empty line.
 
         Args:
-            classify: the model; called in a worker with 1 to ``CLASSIFY_ROWS`` images.
+            classify: the model; called with 1 to ``CLASSIFY_ROWS`` images.
             workers: whose threads run it.
+            backlog: shared by the lines before all models.
             metrics: told of waits, runs and their sizes.
         """
+        self._backlog = backlog
         self._loop = asyncio.get_running_loop()
         self._classify = classify
         self._workers = workers
@@ -65,8 +101,6 @@ class Batcher:
         self._sizes = metrics.microbatch_size
         self._line: deque[_Waiting] = deque()
         self._seconds_a_row = 0.0
-        self._gap = 0.0
-        self._last = time.perf_counter()
         self._rows = 0
         self._running = 0
 
@@ -82,32 +116,27 @@ class Batcher:
         """
         answer: asyncio.Future[Verdicts] = self._loop.create_future()
         now = time.perf_counter()
-        self._gap += _LEARNING * (min(now - self._last, 1.0) - self._gap)
-        self._last = now
-        waiting = _Waiting(images, deadline, now, answer)
-        if self._runs_at_once(len(images)):
-            self._settle([waiting], self._outcomes([images]))
+        self._backlog.arrive(now)
+        seconds = len(images) * self._seconds_a_row
+        waiting = _Waiting(images, deadline, now, seconds, answer)
+        if self._runs_at_once(seconds):
+            self._settle([waiting], self._outcomes([waiting]))
             return answer
+        self._backlog.add(seconds)
         self._line.append(waiting)
         self._rows += len(images)
         if not self._running or self._rows >= CLASSIFY_ROWS:
             self._start()
         return answer
 
-    @property
-    def wait(self) -> float:
-        """Seconds of work that waits, as the last runs went; what is running is not in it."""
-        return self._rows * self._seconds_a_row
-
-    def _runs_at_once(self, rows: int) -> bool:
-        """Say whether a run on the event loop delays nobody else.
+    def _runs_at_once(self, seconds: float) -> bool:
+        """Say whether a run of ``seconds`` on the event loop delays nobody else.
 
         It must be short, and requests so rare that the loop would be idle half of the time.
         """
-        seconds = rows * self._seconds_a_row
         return (
             0 < seconds < _SHORT_SECONDS
-            and self._gap > 2 * (seconds + _CALL_SECONDS)
+            and self._backlog.gap > 2 * (seconds + _CALL_SECONDS)
             and not self._running
             and not self._line
         )
@@ -127,28 +156,38 @@ class Batcher:
         """Return the head of the line without those whom nobody waits for any more."""
         batch: list[_Waiting] = []
         rows = 0
-        now = time.perf_counter()
         while self._line and rows + len(self._line[0].images) <= CLASSIFY_ROWS:
             waiting = self._line.popleft()
             self._rows -= len(waiting.images)
             if waiting.answer.done():
+                self._backlog.add(-waiting.seconds)
                 continue
-            try:
-                waiting.deadline.check("classification")
-            except DeadlineExpired as expired:
-                waiting.answer.set_exception(expired)
-                continue
-            self._queue.observe(now - waiting.arrived)
             rows += len(waiting.images)
             batch.append(waiting)
         return batch
 
     def _run(self, batch: list[_Waiting]) -> None:
         """Classify a batch in a worker, and hand the outcomes back to the loop."""
-        outcomes = self._outcomes([waiting.images for waiting in batch])
+        # The batch may have waited for a free thread since it was put together.
+        self._backlog.add(-sum(waiting.seconds for waiting in batch))
+        batch = [waiting for waiting in batch if not waiting.answer.done()]
+        now = time.perf_counter()
+        for waiting in batch:
+            self._queue.observe(now - waiting.arrived)
+        outcomes = self._outcomes(batch)
         self._loop.call_soon_threadsafe(self._finish, batch, outcomes)
 
-    def _outcomes(self, parts: list[Images]) -> list[Outcome]:
+    def _outcomes(self, batch: list[_Waiting]) -> list[Outcome]:
+        """Return what becomes of each; the late ones are not run."""
+        outcomes: list[Outcome | None] = [_lateness(waiting) for waiting in batch]
+        runnable = [i for i, late in enumerate(outcomes) if late is None]
+        if runnable:
+            found = self._classified([batch[i].images for i in runnable])
+            for i, outcome in zip(runnable, found, strict=True):
+                outcomes[i] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _classified(self, parts: list[Images]) -> list[Outcome]:
         """Return the verdicts of each part; a part that fails the model fails alone."""
         try:
             start = time.perf_counter()
@@ -157,11 +196,12 @@ class Batcher:
         except BaseException as error:  # noqa: BLE001 - it is handed to those who wait
             if len(parts) == 1:
                 return [error]
-            return [outcome for part in parts for outcome in self._outcomes([part])]
+            return [outcome for part in parts for outcome in self._classified([part])]
         rows = len(whole.llr)
         self._infer.observe(seconds)
         self._sizes.observe(rows)
-        self._seconds_a_row += _LEARNING * (seconds / rows - self._seconds_a_row)
+        known = self._seconds_a_row
+        self._seconds_a_row += (_LEARNING if known else 1.0) * (seconds / rows - known)
         if len(parts) == 1:
             return [whole]
         return _split(whole, [len(part) for part in parts])
@@ -179,6 +219,14 @@ class Batcher:
                 waiting.answer.set_exception(outcome)
             else:
                 waiting.answer.set_result(outcome)
+
+
+def _lateness(waiting: _Waiting) -> DeadlineExpired | None:
+    try:
+        waiting.deadline.check("classification")
+    except DeadlineExpired as expired:
+        return expired
+    return None
 
 
 def _split(whole: Verdicts, sizes: list[int]) -> list[Outcome]:

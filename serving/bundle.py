@@ -17,13 +17,14 @@ of onnxruntime, and nothing is executed or unpickled. Every file is read once, c
 its hash and handed on as bytes, so that what was verified is what is used.
 """
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -224,26 +225,29 @@ def load(folder: Path) -> Bundle:
         BundleError: names the file and key, what was expected and what was found. Refused are:
             a missing, additional, oversized or changed file, a link or anything else that is not
             a plain file, a manifest with a missing or unknown key or of an unknown schema
-            version, and a folder that is not named after the manifest's profile and version.
+            version, a folder that is not named after the manifest's profile and version, and
+            whatever this process may not read.
     """
-    _check_listing(folder)
-    raw = _read_plain(folder / MANIFEST)
-    manifest = parse_manifest(raw, folder.name)
-    _check_identity(manifest, folder)
-    contents = {name: _read_verified(folder / name, manifest.files[name]) for name in FILES}
-    return Bundle(
-        manifest=manifest,
-        digest=hashlib.sha256(raw).hexdigest(),
-        contents=contents,
-        created=(folder / MANIFEST).stat().st_mtime,
-    )
+    with _readable(folder.name):
+        _check_listing(folder)
+        raw = _read_plain(folder / MANIFEST)
+        manifest = parse_manifest(raw, folder.name)
+        _check_identity(manifest, folder)
+        contents = {name: _read_verified(folder / name, manifest.files[name]) for name in FILES}
+        return Bundle(
+            manifest=manifest,
+            digest=hashlib.sha256(raw).hexdigest(),
+            contents=contents,
+            created=(folder / MANIFEST).stat().st_mtime,
+        )
 
 
 def discover(root: Path) -> dict[str, Path]:
     """Return the folder to serve for each profile under ``root``, by profile name.
 
     Raises:
-        BundleError: ``root`` is not a folder, or a profile has no usable ``CURRENT``.
+        BundleError: ``root`` is not a folder or cannot be read, or a profile has no usable
+            ``CURRENT``.
     """
     return {home.name: current(home) for home in homes(root)}
 
@@ -252,26 +256,29 @@ def homes(root: Path) -> list[Path]:
     """Return the folder of each profile under ``root``, whatever it holds, sorted by name.
 
     Raises:
-        BundleError: ``root`` is not a folder.
+        BundleError: ``root`` is not a folder, or cannot be read.
     """
-    if not root.is_dir():
-        raise BundleError(f"models: expected a folder of profiles, found none at {root.name!r}")
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    with _readable(f"models: {root.name!r}"):
+        if not root.is_dir():
+            raise BundleError(f"models: expected a folder of profiles, found none at {root.name!r}")
+        return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def current(home: Path) -> Path:
     """Return the folder of the version that ``home/CURRENT`` names.
 
     Raises:
-        BundleError: the file is missing or does not hold a version, or the version is not there.
+        BundleError: the file is missing or does not hold a version, or the version is not there,
+            or cannot be read.
     """
     check_profile_name(home.name)
-    version = _read_plain(home / CURRENT, limit=64).decode("ascii", "replace").strip()
-    if not VERSION_NAME.fullmatch(version):
-        raise BundleError(f"{home.name}/{CURRENT}: expected 12 hex digits, found {version!r}")
-    if not (home / version).is_dir():
-        raise BundleError(f"{home.name}/{CURRENT}: names version {version}, which is not there")
-    return home / version
+    with _readable(home.name):
+        version = _read_plain(home / CURRENT, limit=64).decode("ascii", "replace").strip()
+        if not VERSION_NAME.fullmatch(version):
+            raise BundleError(f"{home.name}/{CURRENT}: expected 12 hex digits, found {version!r}")
+        if not (home / version).is_dir():
+            raise BundleError(f"{home.name}/{CURRENT}: names version {version}, which is not there")
+        return home / version
 
 
 def check_profile_name(name: str) -> None:
@@ -299,6 +306,15 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
         return msgspec.json.decode(raw, type=Manifest)
     except msgspec.ValidationError as error:
         raise BundleError(f"{where}/{MANIFEST}: {error}") from error
+
+
+@contextlib.contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Refuse what the system will not let us read, a mount of another user's, say."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(f"{where}: cannot be read: {error.strerror}") from error
 
 
 def _check_listing(folder: Path) -> None:

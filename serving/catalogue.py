@@ -18,6 +18,11 @@ class Catalogue:
         self._profiles: Profiles | None = None
         self._reason = "the models are not loaded yet"
 
+    @property
+    def ready(self) -> bool:
+        """Whether anything is published."""
+        return self._profiles is not None
+
     def find(self, name: str) -> Profile:
         """Return the profile of this name; empty = the default one.
 

@@ -32,17 +32,19 @@ class Claim:
         port: which.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, purpose: str = "gRPC") -> None:
         """Claim the port.
 
         Args:
             host: name or address.
             port: 0 = a free one.
+            purpose: of the port, for errors.
 
         Raises:
             CannotBind: another socket listens there, or the address is not one of this machine.
         """
         self.port = port
+        self._purpose = purpose
         self._sockets: list[socket.socket] = []
         problem = ""
         for family, address in _addresses(host):
@@ -64,7 +66,8 @@ class Claim:
 
     def _refuse(self, host: str, problem: str) -> None:
         self.close()
-        raise CannotBind(f"gRPC: cannot listen on {written(host, self.port)}: {problem}")
+        address = written(host, self.port)
+        raise CannotBind(f"{self._purpose}: cannot listen on {address}: {problem}")
 
 
 def written(host: str, port: int) -> str:

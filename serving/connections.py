@@ -13,18 +13,19 @@ ChannelArguments = list[tuple[str, int]]
 _NEVER = 2**31 - 1  # gRPC's own word for it
 
 
-def channel_arguments(settings: Settings, *, shared: bool) -> ChannelArguments:
+def channel_arguments(settings: Settings, *, servers: int, shared: bool) -> ChannelArguments:
     """Return the arguments for a server that these settings ask for.
 
     Args:
         settings: the settings in force.
+        servers: how many of this process listen on its port, each for its part of the connections.
         shared: whether others of ours listen on its port. Two servers on one port share its
             connections without a word, so those that shall hold a claim on it.
     """
     return [
         ("grpc.so_reuseport", int(shared)),
         *_sizes(settings),
-        *_numbers(settings),
+        *_numbers(settings, servers),
         *_lifetime(settings),
         *_keepalive(settings),
     ]
@@ -42,14 +43,11 @@ def _sizes(settings: Settings) -> ChannelArguments:
     ]
 
 
-def _numbers(settings: Settings) -> ChannelArguments:
+def _numbers(settings: Settings, servers: int) -> ChannelArguments:
     return [
         # More connections are closed as they come. Without a limit they would use up the file
         # descriptors, and then the ones that are there suffer too.
-        (
-            "grpc.max_allowed_incoming_connections",
-            -(-settings.max_connections // settings.listeners),
-        ),
+        ("grpc.max_allowed_incoming_connections", -(-settings.max_connections // servers)),
         # Each stream may hold a message that is still arriving, which admission cannot see yet.
         ("grpc.max_concurrent_streams", settings.max_streams),
         # Who connects and does not finish the handshake occupies one of the connections.

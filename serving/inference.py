@@ -1,4 +1,4 @@
-"""Models run on behalf of requests, in threads and in chunks.
+"""Models run on behalf of requests, in chunks, and in threads unless one comes alone.
 
 A chunk is the unit that is timed, spread over threads, and dropped when its caller has gone.
 """
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, proxy
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.batching import Batcher
+from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
 from serving.errors import Overloaded
 from serving.generate import Plan
@@ -48,9 +48,10 @@ class Inference:
         Args:
             workers: whose threads run the models.
             metrics: where stages are timed.
-            max_wait: seconds of classification that may wait for one model.
+            max_wait: seconds of classification that may wait, for all models together.
         """
         self._max_wait = max_wait
+        self._backlog = Backlog()
         self._too_long = metrics.rejected.labels("wait")
         self._workers = workers
         self._metrics = metrics
@@ -66,13 +67,13 @@ class Inference:
         The future raises DeadlineExpired if the deadline passed first, and what the model raised.
 
         Raises:
-            Overloaded: at once, if too much waits for the model already.
+            Overloaded: at once, if too much waits for the models already.
         """
         batcher = self._batchers.get(model) or self._line_up(model)
-        if batcher.wait > self._max_wait:
+        if self._backlog.seconds > self._max_wait:
             self._too_long.inc()
             raise Overloaded(
-                f"more than {self._max_wait:g} seconds of work wait for the model already",
+                f"more than {self._max_wait:g} seconds of work wait for the models already",
                 self._max_wait,
             )
         if len(images) <= CLASSIFY_ROWS:
@@ -119,7 +120,7 @@ class Inference:
             verdicts: Verdicts = weakly.classify(images)
             return verdicts
 
-        batcher = Batcher(classify, self._workers, self._metrics)
+        batcher = Batcher(classify, self._workers, self._backlog, self._metrics)
         self._batchers[model] = batcher
         return batcher
 

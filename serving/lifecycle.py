@@ -49,15 +49,15 @@ async def _serve(
     stopping, hurry = _watch_signals()
     try:
         server = create_server(chosen, region, tell)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
-        if load_first:
-            ready = await _load(server, stopping)
-            await server.start()
-        else:
-            await server.start()
-            ready = await _load(server, stopping)
     except OnehandError as error:
         log.error("cannot serve", problem=str(error))
+        return 1
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
+    try:
+        ready = await _begin(server, stopping, load_first)
+    except OnehandError as error:
+        log.error("cannot serve", problem=str(error))
+        await server.stop(0)
         return 1
     if ready:
         # What is there now stays; the collector need not look at it again and again.
@@ -67,6 +67,17 @@ async def _serve(
         await server.drain(hurry)
     await server.stop(chosen.grace)
     return 0
+
+
+async def _begin(server: Server, stopping: asyncio.Event, load_first: bool) -> bool:
+    """Load and answer; return whether that was done before a signal came."""
+    if not load_first:
+        await server.start()
+        return await _load(server, stopping)
+    ready = await _load(server, stopping)
+    if ready:
+        await server.start()
+    return ready
 
 
 async def _load(server: Server, stopping: asyncio.Event) -> bool:

@@ -49,7 +49,9 @@ class Listeners:
         self._claim = Claim(settings.host, settings.port) if alone else None
         self.port = self._claim.port if self._claim else settings.port
         self._servers = [
-            grpc.aio.server(options=channel_arguments(settings, shared=True))
+            grpc.aio.server(
+                options=channel_arguments(settings, servers=settings.listeners, shared=True)
+            )
             for _ in range(settings.listeners)
         ]
         for server in self._servers:

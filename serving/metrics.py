@@ -149,7 +149,7 @@ class Metrics:
         self.certificate_expiry = make.gauge(
             "onehand_certificate_expiry_seconds",
             "When the TLS certificate in force ends, in seconds since 1970; 0 = no TLS.",
-            merge=max,
+            merge=_earliest,
         ).labels()
         self._threads = make.gauge("onehand_threads", "Threads in use, by kind.", "kind")
         self._quota = make.gauge(
@@ -208,3 +208,8 @@ class RpcMetrics:
         name = code._name_  # as ``name``, which is slower
         (self._handled.get(name) or self._all_handled.labels(*self._labels, name)).inc()
         self._seconds.observe(seconds)
+
+
+def _earliest(times: Iterable[float]) -> float:
+    """Return the least time, leaving out 0, which says that there is none."""
+    return min(filter(None, times), default=0.0)

@@ -17,6 +17,7 @@ def bind_grpc(
     host: str,
     port: int,
     credentials: grpc.ServerCredentials | None = None,
+    purpose: str = "gRPC",
 ) -> int:
     """Return the port that ``server`` will answer on once started.
 
@@ -25,6 +26,7 @@ def bind_grpc(
         host: address.
         port: 0 = a free one.
         credentials: for TLS; ``None`` = without.
+        purpose: of the port, for errors.
 
     Raises:
         CannotBind: the address cannot be had.
@@ -36,8 +38,8 @@ def bind_grpc(
         return server.add_insecure_port(address)
     except RuntimeError as error:
         raise CannotBind(
-            f"gRPC: cannot listen on {address}: the port is taken, or the address is not one of "
-            "this machine"
+            f"{purpose}: cannot listen on {address}: the port is taken, or the address is not one "
+            "of this machine"
         ) from error
 
 
@@ -49,6 +51,8 @@ def bind_health(settings: Settings, servicer: Any) -> tuple[grpc.aio.Server, int
     """
     if settings.health_port < 0:
         return None
-    server = grpc.aio.server(options=channel_arguments(settings, shared=settings.workers > 1))
+    options = channel_arguments(settings, servers=1, shared=settings.workers > 1)
+    server = grpc.aio.server(options=options)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    return server, bind_grpc(server, settings.health_host, settings.health_port)
+    port = bind_grpc(server, settings.health_host, settings.health_port, purpose="health")
+    return server, port

@@ -36,12 +36,19 @@ def _target(chosen: settings.Settings) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the probe; return 0 if the service is SERVING, 1 if not."""
-    chosen = settings.parse(argparse.Namespace(), os.environ)
+    """Run the probe; return 0 if the service is SERVING, 1 if not.
+
+    Raises:
+        SystemExit: with code 2, and a line for each setting or option that is not usable.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m serving health",
         description="Ask a server for its health; exit with 0 if it is SERVING, with 1 if not.",
     )
+    try:
+        chosen = settings.parse(argparse.Namespace(), os.environ)
+    except settings.SettingsError as error:
+        parser.exit(2, "".join(f"{parser.prog}: {line}\n" for line in str(error).splitlines()))
     parser.add_argument(
         "--target", default=_target(chosen), help="HOST:PORT, without TLS (default: %(default)s)"
     )

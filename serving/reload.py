@@ -50,8 +50,7 @@ def glance(root: Path, in_force: Mapping[str, str]) -> dict[str, Wanted]:
         in_force: versions by name.
 
     Raises:
-        BundleError: ``root`` is not a folder.
-        OSError: it cannot be listed.
+        BundleError: ``root`` is not a folder, or cannot be read.
     """
     return {home.name: _wanted(home, in_force.get(home.name, "")) for home in homes(root)}
 
@@ -99,7 +98,7 @@ class Reloader:
         versions = {name: profile.manifest.version for name, profile in in_force.items()}
         try:
             wanted = await asyncio.to_thread(glance, self._root, versions)
-        except (BundleError, OSError) as error:
+        except BundleError as error:
             self._keep(str(error))
             return
         loaded = await self._load(wanted, versions)

@@ -32,6 +32,18 @@ __all__ = ["REQUEST_ID", "Router", "Span", "Tracing"]
 REQUEST_ID = "x-request-id"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STOPPING = "the server is stopping"
+_RETRY_AFTER = 1.0
+_CALLERS_FAULTS = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+    }
+)
 _SHED_LOG_SECONDS = 1.0
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -73,6 +85,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         *,
         open_to_all: Collection[str] = (),
         unlimited: Collection[str] = (),
+        max_streams: int = 1000,
         authorize: Callable[[str, Metadata], None] | None = None,
         tracing: Tracing | None = None,
         log_each: bool = False,
@@ -84,6 +97,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             metrics: where RPCs are counted.
             open_to_all: services that need neither authorisation nor a place.
             unlimited: services that need no place.
+            max_streams: streams that may be open at once; they need no place, but memory.
             authorize: given full method name and metadata; raises if the caller may not.
             tracing: where spans come from; ``None`` = nowhere.
             log_each: write a line at level debug for each RPC.
@@ -94,6 +108,8 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         self._unlimited = {*open_to_all, *unlimited}
         self._authorize = authorize
         self._tracing = tracing
+        self._max_streams = max_streams
+        self._streams = 0
         self._log_each = log_each
         self._handlers: dict[str, Handler] = {}
         self._unknown = self._refuse_unknown()
@@ -126,11 +142,12 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             task.cancel()
 
     def _wrap(self, service: str, name: str, handler: Handler) -> Handler:
-        if not handler.request_streaming and not handler.response_streaming:
-            return self._wrap_unary(service, name, handler)
-        if not handler.request_streaming:
-            return self._wrap_server_stream(service, name, handler)
-        return self._wrap_bidi_stream(service, name, handler)
+        wraps = {
+            (False, False): self._wrap_unary,
+            (False, True): self._wrap_server_stream,
+            (True, True): self._wrap_bidi_stream,
+        }
+        return wraps[handler.request_streaming, handler.response_streaming](service, name, handler)
 
     def _wrap_unary(self, service: str, name: str, handler: Handler) -> Handler:
         """Messages are parsed and written inside, so that a malformed one is counted too.
@@ -238,9 +255,12 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
     ) -> None:
         """Do the work of a stream and count it once."""
         self._tasks.add(call.task)
+        self._streams += 1
         try:
             if permit:
                 permit(call)
+            if self._streams > self._max_streams:
+                raise Overloaded(f"{self._max_streams} streams are open already", _RETRY_AFTER)
             await work
         except (Exception, asyncio.CancelledError) as error:
             await self._fail(call, error)
@@ -249,6 +269,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             call.finish(grpc.StatusCode.OK)
         finally:
             work.close()
+            self._streams -= 1
             self._tasks.discard(call.task)
 
     def _shed(self, call: "_Call", overload: Overloaded) -> None:
@@ -411,7 +432,9 @@ def _current_task() -> "asyncio.Task[Any]":
 
 def _report(refusal: Refusal, failure: BaseException, call: _Call) -> None:
     ours = refusal.code is grpc.StatusCode.INTERNAL
-    (log.error if ours else log.warning)(
+    # What callers do wrong shows in the counters; a line each would let anybody fill the log.
+    theirs = refusal.code in _CALLERS_FAULTS
+    (log.error if ours else log.debug if theirs else log.warning)(
         "rpc failed",
         code=refusal.code.name,
         problem=refusal.message,

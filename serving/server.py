@@ -27,7 +27,6 @@ from serving.listeners import Listeners
 from serving.metrics import Metrics
 from serving.oip import service as oip
 from serving.pb import handwriting_pb2 as pb
-from serving.pb import open_inference_pb2_grpc
 from serving.pictures import PictureReader
 from serving.ports import bind_health
 from serving.processes import show_process
@@ -94,7 +93,7 @@ class Server:
     async def start(self) -> None:
         """Answer from now on: health and reflection, and the service once models are loaded."""
         for service in self._services:
-            await self._health.set(service, _SERVING if self.metrics.ready.value else _NOT_SERVING)
+            await self._health.set(service, _SERVING if self.catalogue.ready else _NOT_SERVING)
         await self._listeners.start()
         if self._probes:
             await self._probes.start()
@@ -233,6 +232,7 @@ def create_server(
         metrics,
         open_to_all=(health.SERVICE_NAME,),
         unlimited=(reflection.SERVICE_NAME,),
+        max_streams=settings.max_connections,
         authorize=security.authorize,
         tracing=tracing,
         log_each=settings.log_level == "debug",
@@ -240,10 +240,9 @@ def create_server(
     service.register(router)
     services: tuple[str, ...] = (SERVICE_NAME,)
     if settings.open_inference:
-        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            oip.OpenInferenceService(catalogue, limits, settings.max_seconds, inference, metrics),
-            router,
-        )
+        oip.OpenInferenceService(
+            catalogue, limits, settings.max_seconds, inference, metrics
+        ).register(router)
         services += (oip.SERVICE_NAME,)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, router)
     if settings.reflection:

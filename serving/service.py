@@ -25,7 +25,7 @@ from serving.pb import handwriting_pb2 as pb
 from serving.pictures import PictureReader, are_mnist_form, as_images
 from serving.profiles import Profile
 from serving.rpc import Router
-from serving.wire import usual_request
+from serving.wire import has_at_most, usual_request
 
 __all__ = ["SERVICE_NAME", "HandwritingService"]
 
@@ -33,6 +33,9 @@ SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["HandwritingService"].full_na
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Violations = list[tuple[str, str]]
+
+# Room for the profile and for fields of a later version beside the pictures.
+_OTHER_FIELDS = 16
 
 
 def _encode_raw(image: NDArray[np.uint8]) -> bytes:
@@ -104,7 +107,7 @@ class HandwritingService:
             profile = self._catalogue.find(usual.profile)
             images = as_images(usual.pixels)
         else:
-            request = pb.ClassifyRequest.FromString(raw)
+            request = self._parsed(raw)
             profile = self._catalogue.find(request.profile)
             self._check_images(len(request.images))
             images = await self._pictures.read("images", request.images, deadline)
@@ -146,6 +149,12 @@ class HandwritingService:
 
     def _deadline(self, context: Context) -> Deadline:
         return Deadline.after(context.time_remaining(), self._max_seconds)
+
+    def _parsed(self, raw: bytes) -> pb.ClassifyRequest:
+        most = self._limits.max_images
+        if not has_at_most(most + _OTHER_FIELDS, raw):
+            raise InvalidRequest([("images", f"expected 1 to {most} pictures, found more")])
+        return pb.ClassifyRequest.FromString(raw)
 
     def _check_images(self, count: int) -> None:
         most = self._limits.max_images

@@ -157,7 +157,7 @@ class Settings:
         256 * _MIB, _number(int, 1024, 64 * 1024 * _MIB), "bytes of all requests in work at once"
     )
     max_wait: float = _option(
-        1.0, _number(float, 0.001, 3600), "seconds of work that may wait for one classifier"
+        1.0, _number(float, 0.001, 3600), "seconds of work that may wait for the classifiers"
     )
     max_seconds: float = _option(
         60.0, _number(float, 0.001, 3600), "seconds that a request may take, whatever its deadline"

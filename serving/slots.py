@@ -42,7 +42,7 @@ _READ_ATTEMPTS = 5
 
 
 class NoSharedMemory(OnehandError):
-    """This system has no memory without a file that processes could share."""
+    """This system gives no memory without a file that processes could share."""
 
 
 class Region:
@@ -145,13 +145,16 @@ class Slots:
         """Make regions of which all cells are 0.
 
         Raises:
-            NoSharedMemory: this is not Linux.
+            NoSharedMemory: this is not Linux, or it has no such memory to give.
         """
         if not hasattr(os, "memfd_create"):
             raise NoSharedMemory("several workers need Linux: memory to count in, and one port")
-        descriptor = os.memfd_create("onehand-metrics")
-        os.ftruncate(descriptor, count * _REGION_BYTES)
-        return cls.attach(descriptor)
+        try:
+            descriptor = os.memfd_create("onehand-metrics")
+            os.ftruncate(descriptor, count * _REGION_BYTES)
+            return cls.attach(descriptor)
+        except OSError as error:
+            raise NoSharedMemory(f"memory for metrics: cannot be had: {error.strerror}") from error
 
     @classmethod
     def attach(cls, descriptor: int) -> "Slots":

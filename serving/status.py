@@ -115,7 +115,8 @@ def _bad_request(error: InvalidRequest) -> Sequence[Message]:
         else:
             rest.append(field)
     if rest:
-        listed.append(_violation(_stem(rest[0]), f"{len(rest)} more are refused: {_indices(rest)}"))
+        more = _clean(f"{len(rest)} more are refused: {_indices(rest)}", _MAX_VIOLATIONS_BYTES // 3)
+        listed.append(_violation(_stem(rest[0]), more))
     return [details_pb2.BadRequest(field_violations=listed)]
 
 

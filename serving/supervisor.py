@@ -63,7 +63,7 @@ async def _supervise(settings: Settings, workers: int, words: Sequence[str]) -> 
             stack.callback(claim.close)
             health_port = settings.health_port
             if health_port >= 0:
-                health = Claim(settings.health_host, health_port)
+                health = Claim(settings.health_host, health_port, "health")
                 stack.callback(health.close)
                 health_port = health.port
             slots = Slots.create(1 + workers)

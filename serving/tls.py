@@ -12,7 +12,7 @@ from pathlib import Path
 
 import grpc
 
-from serving.watched import FileRefused, Watched
+from serving.watched import FileRefused, Watched, read
 
 __all__ = ["Certificate", "TlsFiles", "server_credentials"]
 
@@ -62,8 +62,8 @@ class TlsFiles:
         if self.client_ca:
             _trusting(self.client_ca)
         configuration = grpc.ssl_server_certificate_configuration(
-            [(self.key.read_bytes(), self.certificate.read_bytes())],
-            self.client_ca.read_bytes() if self.client_ca else None,
+            [(read(self.key), read(self.certificate))],
+            read(self.client_ca) if self.client_ca else None,
         )
         return Certificate(configuration, expiry)
 

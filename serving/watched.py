@@ -13,7 +13,7 @@ import structlog
 
 from serving.errors import OnehandError
 
-__all__ = ["FileRefused", "Watched", "keep_watching"]
+__all__ = ["FileRefused", "Watched", "keep_watching", "read"]
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Watched(Generic[T]):
         return value
 
     def _read(self) -> tuple[bytes, ...]:
-        return tuple(map(_read, self._paths))
+        return tuple(map(read, self._paths))
 
 
 async def keep_watching(files: Sequence[Watched[Any]], seconds: float = 1.0) -> None:
@@ -99,10 +99,18 @@ async def keep_watching(files: Sequence[Watched[Any]], seconds: float = 1.0) -> 
     while files:
         await asyncio.sleep(seconds)
         for watched in files:
-            await asyncio.to_thread(watched.refresh)
+            try:
+                await asyncio.to_thread(watched.refresh)
+            except Exception:  # a fault of ours must not keep what is revoked in force for good
+                log.exception("watching files failed")
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        FileRefused: it cannot be read; names it.
+    """
     try:
         return path.read_bytes()
     except OSError as error:

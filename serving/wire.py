@@ -9,8 +9,9 @@ different is left to the generated parser, so nothing depends on what a client's
 from typing import NamedTuple
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
-__all__ = ["UsualRequest", "usual_request"]
+__all__ = ["UsualRequest", "has_at_most", "usual_request"]
 
 _SIDE = 28
 # Image: field 2 of ClassifyRequest; Pixels: field 2 of Image; data: field 1 of Pixels. Each is a
@@ -22,6 +23,10 @@ _BLOCK = len(_HEAD) + _SIDE * _SIDE + len(_TAIL)
 # profile: field 1 of ClassifyRequest, with a length of one byte.
 _PROFILE = 0x0A
 _LONGEST_PROFILE = 127
+
+# Kinds of fields, in the three lowest bits of a tag.
+_VARINT, _LENGTH = 0, 2
+_FIXED = {1: 8, 5: 4}
 
 
 class UsualRequest(NamedTuple):
@@ -73,3 +78,46 @@ def _many(request: bytes, start: int) -> bytes | None:
     if (heads != list(_HEAD)).any() or (tails != list(_TAIL)).any():
         return None
     return blocks[:, len(_HEAD) : -len(_TAIL)].tobytes()
+
+
+def has_at_most(fields: int, message: bytes) -> bool:
+    """Say whether a message has no more than so many fields at its top level.
+
+    A parsed field takes dozens of bytes, an empty one on the wire two: the size of a message does
+    not bound what it becomes. Only so many fields are looked at.
+
+    Raises:
+        DecodeError: this is no message.
+    """
+    at = 0
+    for _ in range(fields):
+        if at == len(message):
+            return True
+        tag, at = _varint(message, at)
+        kind = tag & 7
+        if kind == _VARINT:
+            _, at = _varint(message, at)
+        elif kind == _LENGTH:
+            length, at = _varint(message, at)
+            at += length
+        elif kind in _FIXED:
+            at += _FIXED[kind]
+        else:  # groups, which nobody has used for twenty years, and what does not exist
+            raise DecodeError(f"a field of kind {kind}")
+        if at > len(message):
+            raise DecodeError("a field goes on after the end")
+    return at == len(message)
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """Return the number that begins at ``at``, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at == len(message):
+            raise DecodeError("a number goes on after the end")
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise DecodeError("a number of more than ten bytes")

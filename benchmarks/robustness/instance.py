@@ -94,7 +94,7 @@ class Instance:
         return [
             str(line)[:400]
             for line in self.log()
-            if line.get("level") in ("error", "critical") or "Traceback" in str(line)
+            if line.get("level") in ("error", "critical") or "exception" in line
         ]
 
     def events(self, name: str) -> int:

@@ -11,7 +11,7 @@ import grpc
 import serving
 from serving.catalogue import Catalogue
 from serving.deadline import Deadline
-from serving.errors import NotReady, UnknownProfile, UnknownVersion
+from serving.errors import InvalidRequest, NotReady, UnknownProfile, UnknownVersion
 from serving.inference import Inference
 from serving.limits import Limits
 from serving.metrics import Metrics
@@ -19,6 +19,7 @@ from serving.oip import tensors
 from serving.pb import open_inference_pb2 as pb
 from serving.pb import open_inference_pb2_grpc as pb_grpc
 from serving.profiles import Profile
+from serving.rpc import Router
 
 __all__ = ["SERVICE_NAME", "OpenInferenceService"]
 
@@ -44,6 +45,16 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
         self._inference = inference
         self._inferred = metrics.batch_size.labels("ModelInfer")
 
+    def register(self, router: Router) -> None:
+        """Answer the protocol's methods at ``router``."""
+        pb_grpc.add_GRPCInferenceServiceServicer_to_server(self, router)  # type: ignore[no-untyped-call]
+        infer = grpc.unary_unary_rpc_method_handler(
+            self.ModelInfer,
+            request_deserializer=self._parsed,
+            response_serializer=pb.ModelInferResponse.SerializeToString,
+        )
+        router.add_registered_method_handlers(SERVICE_NAME, {"ModelInfer": infer})
+
     async def ServerLive(  # noqa: N802 - named by the .proto file
         self, _request: pb.ServerLiveRequest, _context: Context
     ) -> pb.ServerLiveResponse:
@@ -54,11 +65,7 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
         self, _request: pb.ServerReadyRequest, _context: Context
     ) -> pb.ServerReadyResponse:
         """Say whether there is anything to answer from."""
-        try:
-            self._catalogue.all()
-        except NotReady:
-            return pb.ServerReadyResponse(ready=False)
-        return pb.ServerReadyResponse(ready=True)
+        return pb.ServerReadyResponse(ready=self._catalogue.ready)
 
     async def ModelReady(  # noqa: N802
         self, request: pb.ModelReadyRequest, _context: Context
@@ -101,6 +108,20 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
         self._inferred.observe(len(images))
         verdicts = await self._inference.classify(profile.model, images, deadline)
         return tensors.write_verdicts(request, profile, verdicts)
+
+    def _parsed(self, raw: bytes) -> pb.ModelInferRequest:
+        """Return the message, if it is no larger than one that can be answered.
+
+        A parsed field may take dozens of times what it takes on the wire.
+
+        Raises:
+            InvalidRequest: it is larger.
+        """
+        most = tensors.most_bytes(self._max_images)
+        if len(raw) > most:
+            problem = f"expected at most {most} bytes of request, found {len(raw)}"
+            raise InvalidRequest([("inputs", problem)])
+        return pb.ModelInferRequest.FromString(raw)
 
     def _find(self, name: str, version: str) -> Profile:
         """Return the profile of this name, which has no default here, and of this version.

@@ -14,12 +14,14 @@ from serving.model import Verdicts
 from serving.pb import open_inference_pb2 as pb
 from serving.profiles import Profile
 
-__all__ = ["configuration", "describe", "read_images", "write_verdicts"]
+__all__ = ["configuration", "describe", "most_bytes", "read_images", "write_verdicts"]
 
 _INPUT = "images"
 _DATATYPE = "UINT8"
 _SIDES = (28, 28)
 _PIXELS = 28 * 28
+_ENVELOPE = 64 * 1024
+_LONGEST_ID = 256
 _TAIL = {"probabilities": (3,), "llr": ()}
 _OUTPUTS = " or ".join(_TAIL)
 _ANY = -1
@@ -69,6 +71,14 @@ def configuration(profile: Profile, most: int) -> pb.ModelConfigResponse:
     )
 
 
+def most_bytes(images: int) -> int:
+    """Return the size that no request for so many images need exceed.
+
+    A pixel takes two bytes at the most, as a number of ``contents``.
+    """
+    return 2 * _PIXELS * images + _ENVELOPE
+
+
 def read_images(request: pb.ModelInferRequest, most: int) -> NDArray[np.uint8]:
     """Return the images of a request, shape (n, 28, 28), n >= 1.
 
@@ -80,6 +90,10 @@ def read_images(request: pb.ModelInferRequest, most: int) -> NDArray[np.uint8]:
         InvalidRequest: names every field that breaks the contract, of inputs and of outputs.
     """
     violations = [*_problems_of_inputs(request.inputs, most), *_problems_of_outputs(request)]
+    if len(request.id) > _LONGEST_ID:  # it is given back
+        violations.append(
+            ("id", f"expected at most {_LONGEST_ID} letters, found {len(request.id)}")
+        )
     # How many pixels there must be is known only if the shape is right.
     if violations:
         raise InvalidRequest(violations)

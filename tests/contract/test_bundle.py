@@ -1,6 +1,8 @@
 """No byte of a bundle can change, and no file come or go, without a refusal that names it."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -263,3 +265,36 @@ def test_manifest_survives_a_round_trip() -> None:
 
     assert bundle.parse_manifest(bundle.encode_manifest(manifest), "here") == manifest
     assert msgspec.structs.replace(manifest, digit=3) != manifest
+
+
+def test_unreadable_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that this process may not read is refused by name at each level."""
+    home, root = folder.parent, folder.parent.parent
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for function, owner, read in (
+        ("scandir", os, lambda: bundle.load(folder)),
+        ("is_dir", Path, lambda: bundle.load(folder)),
+        ("is_dir", Path, lambda: bundle.current(home)),
+        ("is_dir", Path, lambda: bundle.discover(root)),
+        ("iterdir", Path, lambda: bundle.discover(root)),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, function, refuse)
+            with pytest.raises(BundleError, match=r"cannot be read: Permission denied$"):
+                read()
+
+
+def test_models_folder_that_cannot_be_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the folder and no path."""
+
+    def refuse(_path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    root = folder.parent.parent
+    monkeypatch.setattr(Path, "iterdir", refuse)
+
+    with pytest.raises(BundleError, match=f"^models: '{root.name}': cannot be read: Input/output"):
+        bundle.homes(root)

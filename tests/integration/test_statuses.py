@@ -271,6 +271,34 @@ def test_malformed_message(shared_server: Running) -> None:
     assert detail(error, details_pb2.ErrorInfo).reason == "MALFORMED_MESSAGE"
 
 
+def test_message_of_countless_fields(shared_server: Running) -> None:
+    """A message that would grow to many times its size is refused before it is parsed."""
+    classify = shared_server.channel.unary_unary("/onehand.v1.HandwritingService/Classify")
+    infer = shared_server.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+    for call, raw, field in (
+        (classify, b"\x12\x00" * 1_000_000, "images"),
+        (infer, b"\x0a\x06sample" + b"\x2a\x00" * 1_000_000, "inputs"),
+    ):
+        error = failed(call, raw)
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert detail(error, details_pb2.BadRequest).field_violations[0].field == field
+
+
+def test_streams_are_bounded(make_server: Callable[..., Running]) -> None:
+    """Watches need no place among the requests, but there is an end to them too."""
+    running = make_server(max_connections=2, listeners=1)
+    watches = [running.health.Watch(HEALTH, timeout=PATIENCE) for _ in range(2)]
+    assert all(next(watch).status for watch in watches)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        next(running.health.Watch(HEALTH, timeout=PATIENCE))
+
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    for watch in watches:
+        watch.cancel()
+
+
 def test_unknown_method(shared_server: Running) -> None:
     """A method that no service has is UNIMPLEMENTED."""
     error = failed(shared_server.channel.unary_unary("/no.such/Method"), b"")

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from serving.batching import Batcher
+from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
 from serving.errors import DeadlineExpired, ModelFault
 from serving.metrics import Metrics
@@ -28,7 +28,8 @@ class Hand:
         self.jobs: list[Callable[[], None]] = []
         self.runs: list[int] = []
         metrics = Metrics(CollectorRegistry())
-        self.batcher = Batcher(self.classify, cast("Workers", self), metrics)
+        self.backlog = Backlog()
+        self.batcher = Batcher(self.classify, cast("Workers", self), self.backlog, metrics)
 
     def submit(self, job: Callable[[], None]) -> None:
         """Keep a job."""
@@ -125,15 +126,15 @@ async def test_wait_is_what_the_line_will_cost() -> None:
     hand = Hand()
     hand.ask(1)
     await hand.work()
-    assert hand.batcher.wait == 0
+    assert hand.backlog.seconds == 0
 
     hand.ask(1, CLASSIFY_ROWS)
-    hand.ask(2, 10)
-    short = hand.batcher.wait
-    hand.ask(3, 30)
+    short = hand.backlog.seconds
+    hand.ask(2, 30)
 
-    assert 0 < short < hand.batcher.wait
+    assert 0 < short < hand.backlog.seconds  # the first has no thread yet, so it waits as well
     await hand.work()
+    assert hand.backlog.seconds == pytest.approx(0)
 
 
 async def test_what_comes_alone_runs_at_once() -> None:
@@ -141,9 +142,42 @@ async def test_what_comes_alone_runs_at_once() -> None:
     hand = Hand()
     hand.ask(1)
     await hand.work()
-    hand.batcher._gap = 1.0
+    hand.backlog.gap = 1.0
 
     answer = hand.ask(2)
 
     assert answer.done()
     assert not hand.jobs
+
+
+async def test_batch_that_waits_for_a_thread() -> None:
+    """Whoever leaves or is late while the batch waits for a thread is not run either."""
+    hand = Hand()
+    gone, late, good = hand.ask(1, left=60), hand.ask(2), hand.ask(3)
+    await hand.work()
+    await asyncio.gather(gone, late, good)
+
+    gone, late, good = hand.ask(4), hand.ask(5, left=0.01), hand.ask(6)
+    gone.cancel()
+    await asyncio.sleep(0.02)
+    await hand.work()
+
+    with pytest.raises(DeadlineExpired):
+        await late
+    assert list((await good).llr) == [6]
+    assert hand.runs[2:] == [1]
+
+
+async def test_a_busy_process_runs_nothing_at_once() -> None:
+    """However quiet one model is, what comes for the others counts."""
+    busy, quiet = Hand(), Hand()
+    quiet.batcher._backlog = busy.backlog
+    for hand in (busy, quiet):
+        hand.ask(1)
+        await hand.work()
+    for _ in range(50):
+        busy.ask(1)
+
+    quiet.ask(2)
+
+    assert quiet.jobs

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CODE = """
 import logging, structlog
 from serving import logs
@@ -20,17 +22,49 @@ except ZeroDivisionError as error:
 """
 
 
-def test_one_json_object_a_line() -> None:
-    """Our lines and those of libraries are JSON objects, one a line, traces included."""
+# A module called rich would make structlog show local variables on a console, too.
+FAULT = """
+import logging, structlog, sys
+from serving import logs
+logs.configure("info", sys.argv[1])
+
+def fail(token):
+    request = {"encoded": token.encode()}
+    raise OSError("broken")
+
+for log in (structlog.get_logger("ours"), logging.getLogger("foreign")):
+    try:
+        fail("".join(["s", "e", "c", "r", "e", "t"]))
+    except OSError:
+        log.exception("failed")
+"""
+
+
+def written(code: str, *words: str) -> str:
+    """Return what a program writes to standard error."""
     done = subprocess.run(
-        [sys.executable, "-c", CODE],
+        [sys.executable, "-c", code, *words],
         cwd=Path(__file__).parents[3],
         check=True,
         capture_output=True,
         text=True,
     )
+    return done.stderr
 
-    lines = [json.loads(line) for line in done.stderr.splitlines()]
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_traces_hold_no_values(form: str) -> None:
+    """A trace says where, not with what: the values are callers' tokens and pictures."""
+    text = written(FAULT, form)
+
+    assert text.count("broken") >= 2
+    assert "fail" in text
+    assert "secret" not in text
+
+
+def test_one_json_object_a_line() -> None:
+    """Our lines and those of libraries are JSON objects, one a line, traces included."""
+    lines = [json.loads(line) for line in written(CODE).splitlines()]
 
     assert [line["event"] for line in lines] == ["seen", "foreign", "failed"]
     assert [line["worker"] for line in lines] == [2, 2, 2]

@@ -3,19 +3,33 @@
 import asyncio
 import errno
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from serving import supervisor
 from serving.metrics import Metrics
+from serving.settings import Settings
 from serving.slots import Slots
 from serving.supervisor import restart_delay
 
 ROOT = Path(__file__).parents[3]
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> str:
+    """Return what is said by a supervisor that refuses to start with these settings."""
+    log = structlog.testing.CapturingLogger()
+    monkeypatch.setattr(supervisor, "log", log)
+    code = supervisor.run(Settings(port=0, metrics_port=0, **settings), 2, ())
+    (call,) = log.calls
+    assert (code, call.args) == (1, ("cannot serve",))
+    return str(call.kwargs["problem"])
 
 
 def test_delays_grow_to_a_limit() -> None:
@@ -61,3 +75,28 @@ def test_what_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
     assert code == 0
     assert crew.living().keys() == {"supervisor"}
     os.close(slots.descriptor)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
+@pytest.mark.parametrize("function", ["memfd_create", "ftruncate"])
+def test_no_memory_to_count_in(monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    """Where the system gives no shared memory, the start is refused with the reason."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, function, fail)
+
+    assert refusal(monkeypatch) == "memory for metrics: cannot be had: Function not implemented"
+
+
+def test_taken_health_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of the ports is taken is said."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        problem = refusal(monkeypatch, health_port=port)
+
+    assert problem == f"health: cannot listen on 127.0.0.1:{port}: the port is taken"

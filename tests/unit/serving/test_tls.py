@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from serving import tls
 from serving.tls import TlsFiles
 from serving.watched import FileRefused
 from tests.certificates import Authority
@@ -58,3 +59,24 @@ def test_missing_and_unreadable_files(authority: Authority, part: str) -> None:
             bad.write_bytes(content)
         with pytest.raises(FileRefused, match=f"^{bad}: "):
             TlsFiles(**files).load()
+
+
+@pytest.mark.parametrize("part", ["certificate", "key", "client_ca"])
+def test_file_that_goes_after_the_proof(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """A file that is being replaced when it is read again is refused by name like any other."""
+    pair = authority.issue("server")
+    files = {"certificate": pair.certificate, "key": pair.key, "client_ca": authority.root}
+    prove = tls._trusting
+
+    def prove_and_remove(roots: Path) -> object:
+        context = prove(roots)
+        if roots == authority.root:  # the last one that is proven
+            files[part].unlink()
+        return context
+
+    monkeypatch.setattr(tls, "_trusting", prove_and_remove)
+
+    with pytest.raises(FileRefused, match=f"^{files[part]}: No such file"):
+        TlsFiles(**files).load()

@@ -1,10 +1,11 @@
 """Files that change under a running server."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from serving.watched import FileRefused, Watched
+from serving.watched import FileRefused, Watched, keep_watching
 
 
 def watch(path: Path, seen: list[tuple[str, int]]) -> Watched[int]:
@@ -75,3 +76,33 @@ def test_missing_at_the_start(tmp_path: Path) -> None:
     """There is nothing to fall back to at the start; the file is named."""
     with pytest.raises(FileRefused, match="none: No such file"):
         watch(tmp_path / "none", [])
+
+
+def test_watching_outlives_a_fault(tmp_path: Path) -> None:
+    """Something unforeseen in one file ends the watch over neither that one nor the next."""
+    paths = [tmp_path / "first", tmp_path / "second"]
+    for path in paths:
+        path.write_text("1")
+    faults = iter([OSError("unforeseen"), ValueError("unforeseen")])
+
+    def load_first() -> int:
+        if paths[0].read_text() != "1" and (fault := next(faults, None)):
+            raise fault
+        return int(paths[0].read_text())
+
+    def ignore(_outcome: str, _value: int) -> None:
+        """Note nothing."""
+
+    first = Watched("first", paths[:1], load_first, ignore)
+    second = Watched("second", paths[1:], lambda: int(paths[1].read_text()), ignore)
+
+    async def watch() -> None:
+        watching = asyncio.create_task(keep_watching([first, second], seconds=0))
+        for path in paths:
+            path.write_text("2")
+        while (first.value, second.value) != (2, 2):
+            assert not watching.done()
+            await asyncio.sleep(0.001)
+        watching.cancel()
+
+    asyncio.run(asyncio.wait_for(watch(), 60))

@@ -1,10 +1,12 @@
 """The short way of reading a request agrees with the generated parser, or stands aside."""
 
+import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.pb import handwriting_pb2 as pb
-from serving.wire import usual_request
+from serving.wire import has_at_most, usual_request
 
 
 def request(profile: str, *data: bytes, height: int = 28, width: int = 28) -> bytes:
@@ -55,3 +57,30 @@ def test_recognised_only_if_the_parser_agrees(draw: st.DataObject) -> None:
         pixels = [image.pixels for image in parsed.images]
         assert (parsed.profile, b"".join(each.data for each in pixels)) == found
         assert all(each.height == each.width == 28 for each in pixels)
+
+
+@given(st.lists(st.binary(max_size=20), max_size=20), st.integers(0, 25))
+def test_fields_are_counted_before_parsing(data: list[bytes], most: int) -> None:
+    """As many fields as the parser would find, whatever is in them."""
+    images = [pb.Image(encoded=each) for each in data]
+    raw = pb.ClassifyRequest(images=images).SerializeToString()
+    assert has_at_most(most, raw) == (len(data) <= most)
+
+
+@given(st.binary(max_size=40))
+def test_counting_never_accepts_more_than_the_parser(raw: bytes) -> None:
+    """What is no message is refused by one of the two; what is one is counted right."""
+    try:
+        counted = has_at_most(40, raw)
+        parsed = pb.ClassifyRequest.FromString(raw)
+    except DecodeError:
+        return
+    assert counted
+    assert len(parsed.images) <= 40
+
+
+def test_millions_of_nothing_are_refused_unparsed() -> None:
+    """Two bytes a picture would become dozens in memory."""
+    assert not has_at_most(272, b"\x12\x00" * 1_000_000)
+    with pytest.raises(DecodeError):
+        has_at_most(3, b"\x13\x14" * 9)
