@@ -22,9 +22,25 @@ except ZeroDivisionError as error:
 """
 
 
-# A module called rich would make structlog show local variables on a console, too.
+# Where the package rich is installed structlog takes traces from it, with local variables. This
+# does in its place what it does.
 FAULT = """
-import logging, structlog, sys
+import sys, traceback, types
+
+class Console:
+    def __init__(self, file, **_):
+        self.print = lambda trace: file.writelines(trace.format())
+
+class Traceback:
+    @staticmethod
+    def from_exception(*error, show_locals, **_):
+        return traceback.TracebackException(*error, capture_locals=show_locals)
+
+sys.modules["rich"] = types.ModuleType("rich")
+sys.modules["rich.console"] = types.SimpleNamespace(Console=Console)
+sys.modules["rich.traceback"] = types.SimpleNamespace(Traceback=Traceback)
+
+import logging, structlog
 from serving import logs
 logs.configure("info", sys.argv[1])
 

@@ -19,4 +19,5 @@ def test_bad_settings_are_usage(
     assert end.value.code == 2
     assert len(lines) == 2
     assert all(line.startswith("python -m serving health: ") for line in lines)
-    assert "ONEHAND_HEALTH_PORT" in lines[0] or "health-port" in lines[0]
+    assert "ONEHAND_HEALTH_PORT: " in lines[0]
+    assert "ONEHAND_PORT: " in lines[1]
