@@ -132,20 +132,24 @@ class Batcher:
     def _runs_at_once(self, seconds: float) -> bool:
         """Say whether a run of ``seconds`` on the event loop delays nobody else.
 
-        It must be short, and requests so rare that the loop would be idle half of the time.
+        It must be short, and requests so rare that the loop would be idle a third of the time.
         """
         return (
             0 < seconds < _SHORT_SECONDS
-            and self._backlog.gap > 2 * (seconds + _CALL_SECONDS)
+            and self._backlog.gap > 1.5 * (seconds + _CALL_SECONDS)
             and not self._running
             and not self._line
         )
 
     def _start(self) -> None:
-        """Run what waits, if the model is free; further threads only take full batches."""
+        """Run what waits, if the model is free.
+
+        Only full batches go to further threads, and one more is held ready, so that a thread that
+        has done does not wait for the event loop.
+        """
         while self._line and (
             not self._running
-            or (self._rows >= CLASSIFY_ROWS and self._running < self._workers.threads)
+            or (self._rows >= CLASSIFY_ROWS and self._running <= self._workers.threads)
         ):
             batch = self._take()
             if batch:

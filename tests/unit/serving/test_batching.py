@@ -69,12 +69,12 @@ async def test_what_waits_is_one_run() -> None:
 
 
 async def test_batches_are_bounded_and_spread_when_full() -> None:
-    """No run is larger than the model's chunk; a second thread takes a full one, no less."""
+    """No run is larger than the model's chunk; further threads take full ones, no less."""
     hand = Hand(threads=2)
     answers = [hand.ask(1, CLASSIFY_ROWS), hand.ask(2, 1)]
     assert len(hand.jobs) == 1
     answers.append(hand.ask(3, CLASSIFY_ROWS))
-    assert len(hand.jobs) == 2
+    assert len(hand.jobs) > 1
 
     await hand.work()
 
