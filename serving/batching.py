@@ -26,12 +26,12 @@ from serving.workers import Workers
 __all__ = ["Backlog", "Batcher"]
 
 Images = NDArray[np.uint8]
-# Weight of the newest value in the running means of a picture's cost and of the time between calls.
+# Weight of the newest value in the running means of a picture's cost and of the idle time.
 _LEARNING = 0.1
 # Too short for a health check behind it to notice.
 _SHORT_SECONDS = 300e-6
-# About what gRPC itself takes for a call.
-_CALL_SECONDS = 100e-6
+# More than gRPC itself takes for a call.
+_IDLE_SECONDS = 150e-6
 
 Outcome = Verdicts | BaseException
 
@@ -47,23 +47,30 @@ class _Waiting(NamedTuple):
 
 
 class Backlog:
-    """What waits for all the models of a process, and how often something comes.
+    """What waits for all the models of a process, and how idle it is between requests.
 
     Attributes:
         seconds: of work that has not begun, as the last runs went.
-        gap: running mean of the seconds between requests.
+        idle: running mean of the seconds in which nothing was in work before a request came.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.gap = 0.0
-        self._last = time.perf_counter()
+        self.idle = 0.0
+        self._in_work = 0
+        self._finished = time.perf_counter()
         self._lock = threading.Lock()
 
     def arrive(self, now: float) -> None:
         """Note that a request has come; called from the event loop."""
-        self.gap += _LEARNING * (min(now - self._last, 1.0) - self.gap)
-        self._last = now
+        idle = 0.0 if self._in_work else min(now - self._finished, 1.0)
+        self.idle += _LEARNING * (idle - self.idle)
+        self._in_work += 1
+
+    def finish(self, requests: int) -> None:
+        """Note that so many requests are done; called from the event loop."""
+        self._in_work -= requests
+        self._finished = time.perf_counter()
 
     def add(self, seconds: float) -> None:
         """Note work that has come (or, below 0, begun); called from any thread."""
@@ -132,11 +139,12 @@ class Batcher:
     def _runs_at_once(self, seconds: float) -> bool:
         """Say whether a run of ``seconds`` on the event loop delays nobody else.
 
-        It must be short, and requests so rare that the loop would be idle a third of the time.
+        It must be short, and there must have been time to spare between requests: what a busy
+        loop spends on gRPC's part of each call is no idleness.
         """
         return (
             0 < seconds < _SHORT_SECONDS
-            and self._backlog.gap > 1.5 * (seconds + _CALL_SECONDS)
+            and self._backlog.idle > _IDLE_SECONDS
             and not self._running
             and not self._line
         )
@@ -165,6 +173,7 @@ class Batcher:
             self._rows -= len(waiting.images)
             if waiting.answer.done():
                 self._backlog.add(-waiting.seconds)
+                self._backlog.finish(1)
                 continue
             rows += len(waiting.images)
             batch.append(waiting)
@@ -174,12 +183,12 @@ class Batcher:
         """Classify a batch in a worker, and hand the outcomes back to the loop."""
         # The batch may have waited for a free thread since it was put together.
         self._backlog.add(-sum(waiting.seconds for waiting in batch))
-        batch = [waiting for waiting in batch if not waiting.answer.done()]
+        wanted = [waiting for waiting in batch if not waiting.answer.done()]
         now = time.perf_counter()
-        for waiting in batch:
+        for waiting in wanted:
             self._queue.observe(now - waiting.arrived)
-        outcomes = self._outcomes(batch)
-        self._loop.call_soon_threadsafe(self._finish, batch, outcomes)
+        outcomes = self._outcomes(wanted)
+        self._loop.call_soon_threadsafe(self._finish, wanted, outcomes, len(batch) - len(wanted))
 
     def _outcomes(self, batch: list[_Waiting]) -> list[Outcome]:
         """Return what becomes of each; the late ones are not run."""
@@ -210,8 +219,9 @@ class Batcher:
             return [whole]
         return _split(whole, [len(part) for part in parts])
 
-    def _finish(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
+    def _finish(self, batch: list[_Waiting], outcomes: list[Outcome], dropped: int) -> None:
         self._running -= 1
+        self._backlog.finish(dropped)
         self._loop.call_soon(self._start)
         self._settle(batch, outcomes)
 
@@ -223,6 +233,7 @@ class Batcher:
                 waiting.answer.set_exception(outcome)
             else:
                 waiting.answer.set_result(outcome)
+        self._backlog.finish(len(batch))
 
 
 def _lateness(waiting: _Waiting) -> DeadlineExpired | None:

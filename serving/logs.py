@@ -65,5 +65,9 @@ def _console() -> list[Processor]:
 
 
 def _without_strangers(record: logging.LogRecord) -> bool:
-    """Say nothing of metadata that gRPC cannot decode: it writes the value, perhaps a token."""
-    return not str(record.msg).startswith("Invalid encoding on")
+    """Say nothing of what gRPC takes for faults of ours and callers can bring about at will.
+
+    Metadata that it cannot decode: it would write the value, perhaps a token. An answer that it
+    could not send, because the caller had gone meanwhile: the call is counted as what it was.
+    """
+    return not str(record.msg).startswith(("Invalid encoding on", "ExecuteBatchError raised in"))

@@ -135,6 +135,7 @@ async def test_wait_is_what_the_line_will_cost() -> None:
     assert 0 < short < hand.backlog.seconds  # the first has no thread yet, so it waits as well
     await hand.work()
     assert hand.backlog.seconds == pytest.approx(0)
+    assert hand.backlog._in_work == 0
 
 
 async def test_what_comes_alone_runs_at_once() -> None:
@@ -142,7 +143,7 @@ async def test_what_comes_alone_runs_at_once() -> None:
     hand = Hand()
     hand.ask(1)
     await hand.work()
-    hand.backlog.gap = 1.0
+    hand.backlog.idle = 1.0
 
     answer = hand.ask(2)
 
@@ -166,6 +167,7 @@ async def test_batch_that_waits_for_a_thread() -> None:
         await late
     assert list((await good).llr) == [6]
     assert hand.runs[2:] == [1]
+    assert hand.backlog._in_work == 0
 
 
 async def test_a_busy_process_runs_nothing_at_once() -> None:
@@ -175,7 +177,8 @@ async def test_a_busy_process_runs_nothing_at_once() -> None:
     for hand in (busy, quiet):
         hand.ask(1)
         await hand.work()
-    for _ in range(50):
+    busy.backlog.idle = 1.0
+    for _ in range(100):
         busy.ask(1)
 
     quiet.ask(2)
