@@ -26,7 +26,6 @@ from serving.limits import Limits
 from serving.listeners import Listeners
 from serving.metrics import Metrics
 from serving.oip import service as oip
-from serving.pb import handwriting_pb2 as pb
 from serving.pictures import PictureReader
 from serving.ports import bind_health
 from serving.processes import show_process
@@ -196,8 +195,6 @@ def create_server(
         TracingUnavailable: spans are asked for and what sends them is not installed.
     """
     metrics = Metrics(CollectorRegistry(), (region,) if region else ())
-    for method in pb.DESCRIPTOR.services_by_name["HandwritingService"].methods:
-        metrics.rpc("unary", SERVICE_NAME, method.name)  # so that each is shown before it is used
     budget = cpu_budget()
     cores = max(1, budget.cores // max(1, settings.workers))
     decode_threads = settings.decode_threads or cores
