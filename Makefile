@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check protos conformance lock image clean
+.PHONY: demo test check protos graphs conformance lock image clean
 
 demo: $(READY)
 	$(BIN)/python -m training.demo
@@ -20,6 +20,10 @@ check: $(READY)
 
 protos: $(READY)
 	$(BIN)/python -m tests.generated_code --write
+
+# The default recipe's graphs without weights; the tests compare them with a new export.
+graphs: $(READY)
+	$(BIN)/python -m training.graphs
 
 # Triton's own client against our server, from an environment of its own.
 CONFORMANCE := benchmarks/serving/conformance

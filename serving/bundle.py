@@ -4,8 +4,9 @@ A bundle is one folder, ``<root>/<profile>/<version>/``::
 
     manifest.json     what the bundle is, and the SHA-256 of every other file
     classifier.onnx   images -> probabilities, llr
-    encoder.onnx      images, noise -> latent, mean, log_variance
-    decoder.onnx      latent -> pixels
+    encoder.onnx      images, noise -> latent, mean, log_variance, own
+    decoder.onnx      latent -> pixels, attributes, doubt
+    steer.onnx        pixels, matrix, pen -> steered, steered_attributes
     golden.npz        inputs, and the outputs that the training framework computed for them
     report/           pictures for people; never read by the server, not part of the contract
 
@@ -33,15 +34,17 @@ import msgspec
 
 from serving.errors import BundleError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 REPORT = "report"
 CLASSIFIER = "classifier.onnx"
 ENCODER = "encoder.onnx"
 DECODER = "decoder.onnx"
+STEER = "steer.onnx"
 GOLDEN = "golden.npz"
-FILES = (CLASSIFIER, ENCODER, DECODER, GOLDEN)
+GRAPHS = (CLASSIFIER, ENCODER, DECODER, STEER)
+FILES = (*GRAPHS, GOLDEN)
 LABELS = ("own", "other_writer", "other")
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -83,6 +86,16 @@ class Decision(Contract, frozen=True):
     priors: tuple[float, float, float]
 
 
+class Gate(Contract, frozen=True):
+    """Which drawn pictures the classifier looks at before they are given out.
+
+    Attributes:
+        doubt: those whose doubt, which the decoder tells, is above this; 0 to 1, 1 = none.
+    """
+
+    doubt: float
+
+
 class Enrolment(Contract, frozen=True):
     """How the profile was made."""
 
@@ -112,6 +125,7 @@ class Parity(Contract, frozen=True):
     classifier: float
     encoder: float
     decoder: float
+    steer: float
     label_flips: int
 
 
@@ -134,6 +148,7 @@ class Manifest(Contract, frozen=True):
     latent_size: int
     graphs: dict[str, Graph]
     decision: Decision
+    gate: Gate
     enrolment: Enrolment
     producer: Producer
     parity: Parity
@@ -338,7 +353,7 @@ def _check_identity(manifest: Manifest, folder: Path) -> None:
         ("profile", folder.resolve().parent.name, manifest.profile),
         ("labels", LABELS, manifest.labels),
         ("files", sorted(FILES), sorted(manifest.files)),
-        ("graphs", sorted((CLASSIFIER, ENCODER, DECODER)), sorted(manifest.graphs)),
+        ("graphs", sorted(GRAPHS), sorted(manifest.graphs)),
     )
     for key, expected, found in checks:
         if expected != found:
@@ -348,6 +363,8 @@ def _check_identity(manifest: Manifest, folder: Path) -> None:
         raise BundleError(
             f"{where}: decision.priors: expected a sum of 1, each above 0, found {priors}"
         )
+    if not 0 <= manifest.gate.doubt <= 1:
+        raise BundleError(f"{where}: gate.doubt: expected 0 to 1, found {manifest.gate.doubt}")
     if not 0 <= manifest.digit <= 9:
         raise BundleError(f"{where}: digit: expected 0 to 9, found {manifest.digit}")
 

@@ -59,6 +59,20 @@ class UnknownVersion(OnehandError):
         super().__init__(f"profile {profile!r} is loaded in version {loaded!r}, not {version!r}")
 
 
+class CannotDraw(OnehandError):
+    """A profile that does not draw its digit where it was asked to.
+
+    Attributes:
+        field: of the request that says where.
+        problem: how many pictures failed, and what to do.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        self.problem = problem
+        super().__init__(f"{field}: {problem}")
+
+
 class NotReady(OnehandError):
     """The models are not loaded yet, or the server is about to stop."""
 

@@ -1,25 +1,40 @@
-"""New pictures: a rule for latent points, and the points' pictures.
+"""New pictures: a rule for latent points, and what is then made of the points' pictures.
 
 Each ``Plan`` says which latent point picture i of ``count`` has. A plan is a pure function of
-row numbers, so a request can be worked off in chunks, on any thread, and give the same bytes.
+row number and attempt, so a request can be worked off in chunks, on any thread, and give the same
+bytes. Rows beyond the last picture have points too, of no meaning: chunks are always full.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.model import Posterior
 from serving.noise import standard_normal
+from serving.steering import Target
 
-__all__ = ["Around", "Between", "Plan", "Prior"]
+__all__ = ["Along", "Around", "Between", "InStyle", "Plan", "Prior"]
 
 
 class Plan(Protocol):
-    """Where in the latent space the pictures of one request lie."""
+    """Where in the latent space the pictures of one request lie.
 
-    def latents(self, rows: range) -> NDArray[np.float32]:
+    Attributes:
+        field: of the request that asks for it.
+        remedy: what a caller can do whose pictures do not become the digit.
+    """
+
+    field: ClassVar[str]
+    remedy: ClassVar[str]
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether another attempt gives another point."""
+
+    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
 
 
@@ -37,9 +52,17 @@ class Prior:
     temperature: float
     seed: int
 
-    def latents(self, rows: range) -> NDArray[np.float32]:
+    field: ClassVar[str] = "prior"
+    remedy: ClassVar[str] = "ask for another temperature"
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether another attempt gives another point."""
+        return self.temperature > 0
+
+    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
-        return np.float32(self.temperature) * standard_normal(self.seed, rows, self.size)
+        return np.float32(self.temperature) * standard_normal(self.seed, rows, self.size, attempt)
 
 
 @dataclass(frozen=True)
@@ -56,9 +79,19 @@ class Around:
     strength: float
     seed: int
 
-    def latents(self, rows: range) -> NDArray[np.float32]:
+    field: ClassVar[str] = "around"
+    remedy: ClassVar[str] = (
+        "give a picture that is more like the digit, or ask for another strength"
+    )
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether another attempt gives another point."""
+        return self.strength > 0
+
+    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
-        noise = standard_normal(self.seed, rows, self.centre.mean.shape[1])
+        noise = standard_normal(self.seed, rows, self.centre.mean.shape[1], attempt)
         step: NDArray[np.float32] = np.float32(self.strength) * self.centre.deviation * noise
         return self.centre.mean + step
 
@@ -75,12 +108,89 @@ class Between:
     ends: Posterior
     count: int
 
-    def latents(self, rows: range) -> NDArray[np.float32]:
+    field: ClassVar[str] = "between"
+    remedy: ClassVar[str] = "give pictures that are more alike"
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether another attempt gives another point."""
+        return False
+
+    def latents(self, rows: range, _attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
         first, last = self.ends.mean
-        if self.count == 1:
-            share = np.full((len(rows), 1), 0.5, dtype=np.float32)
-        else:
-            share = (np.asarray(rows, dtype=np.float32) / np.float32(self.count - 1))[:, None]
+        share = _shares(rows, self.count, alone=0.5).astype(np.float32)[:, None]
         points: NDArray[np.float32] = (1 - share) * first + share * last
         return points
+
+
+@dataclass(frozen=True)
+class InStyle:
+    """A given picture's form in the enrolled hand: mean + strength * (own - mean), and noise.
+
+    Attributes:
+        source: the encoder's posterior of that picture, one row.
+        strength: 0 = the picture's own hand, 1 = the enrolled one.
+        temperature: factor on noise from N(0, I) that is added.
+        seed: of the noise.
+    """
+
+    source: Posterior
+    strength: float
+    temperature: float
+    seed: int
+
+    field: ClassVar[str] = "style"
+    remedy: ClassVar[str] = (
+        "give a picture that is more like the digit, or ask for another strength or temperature"
+    )
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether another attempt gives another point."""
+        return self.temperature > 0
+
+    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+        """Return the points of these pictures, shape (len(rows), z)."""
+        mean, own = self.source.mean, self.source.own
+        noise = standard_normal(self.seed, rows, mean.shape[1], attempt)
+        points: NDArray[np.float32] = mean + np.float32(self.strength) * (own - mean)
+        return points + np.float32(self.temperature) * noise
+
+
+@dataclass(frozen=True)
+class Along:
+    """Pictures of another plan, each then changed to measure.
+
+    Attributes:
+        base: where they come from.
+        targets: what is asked of them, by name of the attribute.
+        count: number of pictures, over which targets that change are spread.
+    """
+
+    base: Plan
+    targets: Mapping[str, Target]
+    count: int
+
+    field: ClassVar[str] = "attributes"
+    remedy: ClassVar[str] = "ask for less extreme attributes, or for more variation in their base"
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether another attempt gives another point."""
+        return self.base.has_chance
+
+    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+        """Return the points of these pictures, shape (len(rows), z)."""
+        return self.base.latents(rows, attempt)
+
+    def shares(self, rows: range) -> NDArray[np.float64]:
+        """Return how far along their way targets are at these pictures, 0 to 1; (len(rows),)."""
+        return _shares(rows, self.count, alone=0.0)
+
+
+def _shares(rows: range, count: int, alone: float) -> NDArray[np.float64]:
+    """Return how far each row is from the first (0) to the last (1); ``alone`` if it is both."""
+    if count == 1:
+        return np.full(len(rows), alone)
+    return np.minimum(np.asarray(rows, dtype=np.float64) / (count - 1), 1.0)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import CLASSIFIER, DECODER, ENCODER, Bundle, Tensor
+from serving.bundle import CLASSIFIER, DECODER, ENCODER, STEER, Bundle, Tensor
 from serving.errors import BundleError, ModelFault
 from serving.runtime import open_session
 
@@ -24,6 +24,8 @@ _BATCH = -1
 def contract(latent_size: int) -> Mapping[str, tuple[list[Signature], list[Signature]]]:
     """Return name, dtype and shape of every input and output, by file; -1 = the batch."""
     images = ("images", "uint8", (_BATCH, 28, 28))
+    pixels = (_BATCH, 28, 28)
+    attributes = (_BATCH, 4)
     point = (_BATCH, latent_size)
     return {
         CLASSIFIER: (
@@ -32,11 +34,26 @@ def contract(latent_size: int) -> Mapping[str, tuple[list[Signature], list[Signa
         ),
         ENCODER: (
             [images, ("noise", "float32", point)],
-            [(name, "float32", point) for name in ("latent", "mean", "log_variance")],
+            [(name, "float32", point) for name in ("latent", "mean", "log_variance", "own")],
         ),
         DECODER: (
             [("latent", "float32", point)],
-            [("pixels", "float32", (_BATCH, 28, 28))],
+            [
+                ("pixels", "float32", pixels),
+                ("attributes", "float32", attributes),
+                ("doubt", "float32", (_BATCH,)),
+            ],
+        ),
+        STEER: (
+            [
+                ("pixels", "float32", pixels),
+                ("matrix", "float32", (_BATCH, 2, 2)),
+                ("pen", "float32", (_BATCH,)),
+            ],
+            [
+                ("steered", "float32", pixels),
+                ("steered_attributes", "float32", attributes),
+            ],
         ),
     }
 

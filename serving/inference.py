@@ -4,8 +4,9 @@ A chunk is the unit that is timed, spread over threads, and dropped when its cal
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
+from serving.drawing import DECODE_ROWS, Drawn, draw
 from serving.errors import Overloaded
 from serving.generate import Plan
 from serving.metrics import Metrics
@@ -21,7 +23,9 @@ from serving.workers import Workers
 
 __all__ = ["GENERATE_ROWS", "Inference", "Variants"]
 
-GENERATE_ROWS = 64
+GENERATE_ROWS = DECODE_ROWS  # so that a chunk is drawn by one thread alone
+
+T = TypeVar("T")
 
 Images = NDArray[np.uint8]
 
@@ -31,12 +35,12 @@ class Variants:
     """Generated pictures.
 
     Attributes:
-        images: encoded, one for each row.
-        latents: shape (n, z).
+        chunks: pictures and what is told of them, in order, each turned to bytes.
+        redrawn: how many pictures were drawn more than once.
     """
 
-    images: list[bytes]
-    latents: NDArray[np.float32]
+    chunks: list[bytes]
+    redrawn: int
 
 
 class Inference:
@@ -57,6 +61,7 @@ class Inference:
         self._metrics = metrics
         self._infer = metrics.stage["infer"]
         self._encode = metrics.stage["encode"]
+        self._redrawn = metrics.redrawn
         self._batchers: WeakKeyDictionary[Model, Batcher] = WeakKeyDictionary()
 
     def classify(
@@ -93,24 +98,20 @@ class Inference:
         model: Model,
         plan: Plan,
         count: int,
-        encode: Callable[[Images], bytes],
+        encode: Callable[[Drawn], bytes],
         deadline: Deadline,
     ) -> Variants:
-        """Return the first ``count`` pictures of the plan, each turned to bytes by ``encode``.
+        """Return the first ``count`` pictures of the plan, each chunk of them as ``encode`` has it.
 
         Raises:
             DeadlineExpired: the deadline passed between two chunks.
+            CannotDraw: the model does not draw its digit where the plan says.
         """
-        chunks = await asyncio.gather(
-            *(
-                self._workers.run(deadline, self._generate, model, plan, range(*span), encode)
-                for span in _spans(count, GENERATE_ROWS)
-            )
+        chunks = await _all(
+            self._workers.run(deadline, self._generate, model, plan, range(*span), encode)
+            for span in _spans(count, GENERATE_ROWS)
         )
-        return Variants(
-            images=[image for chunk in chunks for image in chunk.images],
-            latents=np.concatenate([chunk.latents for chunk in chunks]),
-        )
+        return Variants([chunk for chunk, _ in chunks], sum(redrawn for _, redrawn in chunks))
 
     def _line_up(self, model: Model) -> Batcher:
         """Make the line before ``model``; it goes when the model does."""
@@ -129,13 +130,24 @@ class Inference:
             return model.encode(images)
 
     def _generate(
-        self, model: Model, plan: Plan, rows: range, encode: Callable[[Images], bytes]
-    ) -> Variants:
+        self, model: Model, plan: Plan, rows: range, encode: Callable[[Drawn], bytes]
+    ) -> tuple[bytes, int]:
+        """Return the bytes of these pictures, and how many were drawn more than once."""
         with self._infer.time():
-            latents = plan.latents(rows)
-            pictures = model.decode(latents)
+            drawn = draw(model, plan, rows)
+        self._redrawn.inc(drawn.redrawn)
         with self._encode.time():
-            return Variants([encode(picture) for picture in pictures], latents)
+            return encode(drawn), drawn.redrawn
+
+
+async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return what the jobs return; once one has failed, those that wait are dropped."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 async def _in_chunks(batcher: Batcher, images: Images, deadline: Deadline) -> Verdicts:

@@ -1,16 +1,18 @@
 """What a request may ask for, in one value: enforced by ``service``, published by GetProfile."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from serving.images import ImageLimits
 from serving.settings import Settings
+from serving.steering import RANGES, Range
 
 __all__ = ["Limits"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds of one request.
+    """Bounds of one request.
 
     Attributes:
         image: of each picture.
@@ -19,6 +21,8 @@ class Limits:
         max_temperature: factor on the noise of the prior; least is 0.
         max_strength: factor on the deviation around a picture; least is 0.
         max_message_bytes: of the request.
+        max_style_strength: how far a style is taken over; least is 0.
+        attributes: what they may be asked to be, by name.
     """
 
     image: ImageLimits
@@ -27,6 +31,8 @@ class Limits:
     max_message_bytes: int
     max_temperature: float = 3.0
     max_strength: float = 5.0
+    max_style_strength: float = 1.0
+    attributes: Mapping[str, Range] = field(default_factory=lambda: RANGES)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Limits":

@@ -2,20 +2,32 @@
 
 from functools import lru_cache
 from struct import Struct
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.drawing import Drawn
 from serving.fuse import fuse
+from serving.images import encode_png
 from serving.inference import Variants
 from serving.limits import Limits
 from serving.model import Verdicts
 from serving.pb import handwriting_pb2 as pb
 from serving.profiles import Profile
 
-__all__ = ["classification", "description", "published", "variants"]
+__all__ = ["classification", "description", "png_pictures", "published", "raw_pictures", "variants"]
 
 # Tag and length of a verdict in the fields ``results`` and ``fused``.
 _VERDICT = Struct("<BBBfBfBfBf")
 _RESULT = bytes([0x1A, _VERDICT.size])
 _FUSED = bytes([0x22, _VERDICT.size])
+# Tags of the fields of a ``GenerateVariantsResponse`` of which there is one for each picture, of
+# the values of a ``Latent`` and of the five of an ``Attributes``.
+_IMAGE, _LATENT, _ATTRIBUTES = 0x0A, 0x12, 0x3A
+_VALUES = 0x0A
+_ATTRIBUTE_TAGS = (0x0D, 0x15, 0x1D, 0x25, 0x2D)
+_PIXELS = 28 * 28
 _LABELS = (pb.LABEL_OWN, pb.LABEL_OTHER_WRITER, pb.LABEL_OTHER)
 
 
@@ -36,16 +48,34 @@ def classification(profile: Profile, verdicts: Verdicts) -> bytes:
     return b"".join([head, *(_RESULT + result for result in results), _FUSED, *fused])
 
 
-def variants(profile: Profile, made: Variants, seed: int) -> pb.GenerateVariantsResponse:
-    """Return the answer of GenerateVariants."""
-    return pb.GenerateVariantsResponse(
-        images=made.images,
-        latents=[pb.Latent(values=point) for point in made.latents.tolist()],
+def variants(profile: Profile, made: Variants, seed: int) -> bytes:
+    """Return the answer of GenerateVariants as on the wire, of chunks that are so already."""
+    head = pb.GenerateVariantsResponse(
         profile=profile.manifest.profile,
         version=profile.manifest.version,
         seed=seed,
         digest=profile.digest,
+        redrawn=made.redrawn,
     )
+    return b"".join([head.SerializeToString(), *made.chunks])
+
+
+def raw_pictures(drawn: Drawn) -> bytes:
+    """Return the part of a ``GenerateVariantsResponse`` that tells of these pictures, as pixels.
+
+    Written by hand, and for all pictures at once: what is told of one has the same length as what
+    is told of any other, so a thousand of them are a few copies.
+    """
+    told = _told(drawn, with_pixels=True)
+    told["pixels"] = drawn.images.reshape(len(told), -1)
+    return told.tobytes()
+
+
+def png_pictures(drawn: Drawn) -> bytes:
+    """Return the same with the pictures as PNG files."""
+    files = map(encode_png, drawn.images)
+    entries = [part for file in files for part in (_head(_IMAGE, len(file)), file)]
+    return b"".join([*entries, _told(drawn, with_pixels=False).tobytes()])
 
 
 def description(profile: Profile) -> pb.Profile:
@@ -75,6 +105,11 @@ def published(limits: Limits) -> pb.Limits:
         max_temperature=limits.max_temperature,
         max_strength=limits.max_strength,
         max_message_bytes=limits.max_message_bytes,
+        max_style_strength=limits.max_style_strength,
+        **{
+            name: pb.Range(least=bounds.least, most=bounds.most)
+            for name, bounds in limits.attributes.items()
+        },
     )
 
 
@@ -92,3 +127,58 @@ def _encoded(verdicts: Verdicts) -> list[bytes]:
         )
         for row, llr in rows
     ]
+
+
+def _told(drawn: Drawn, *, with_pixels: bool) -> NDArray[np.void]:
+    """Return what the wire has of each picture; the pixels are still to be filled in."""
+    told = np.repeat(_blank(drawn.latents.shape[1], with_pixels), len(drawn.images))
+    told["latent"] = drawn.latents
+    told["attributes"]["value"] = drawn.attributes
+    return told
+
+
+@lru_cache(maxsize=64)
+def _blank(size: int, with_pixels: bool) -> NDArray[np.void]:
+    """Return what the wire has of any picture, with zeros for values; shape (1,).
+
+    Args:
+        size: dimensions of the latent space.
+        with_pixels: whether the picture is among it.
+    """
+    values = _head(_VALUES, 4 * size)
+    attribute = np.dtype([("tag", "u1"), ("value", "<f4")])
+    attributes = len(_ATTRIBUTE_TAGS) * attribute.itemsize
+    heads = {
+        "pixels": _head(_IMAGE, _PIXELS),
+        "latent": _head(_LATENT, len(values) + 4 * size) + values,
+        "attributes": _head(_ATTRIBUTES, attributes),
+    }
+    kinds = {
+        "pixels": ("u1", (_PIXELS,)),
+        "latent": ("<f4", (size,)),
+        "attributes": (attribute, (len(_ATTRIBUTE_TAGS),)),
+    }
+    if not with_pixels:
+        del heads["pixels"]
+    layout: list[Any] = []
+    for name, head in heads.items():
+        layout += [(f"{name} head", "u1", (len(head),)), (name, *kinds[name])]
+    blank = np.zeros(1, layout)
+    for name, head in heads.items():
+        blank[f"{name} head"] = list(head)
+    blank["attributes"]["tag"] = _ATTRIBUTE_TAGS
+    return blank
+
+
+def _head(tag: int, length: int) -> bytes:
+    """Return the tag of a field and the length of its content."""
+    return bytes([tag]) + _varint(length)
+
+
+def _varint(number: int) -> bytes:
+    """Return a number in groups of seven bits, the lowest first; all but the last have a mark."""
+    groups = []
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*groups, number])

@@ -39,6 +39,7 @@ _CODES = (
     "DEADLINE_EXCEEDED",
     "NOT_FOUND",
     "PERMISSION_DENIED",
+    "FAILED_PRECONDITION",
     "RESOURCE_EXHAUSTED",
     "UNIMPLEMENTED",
     "INTERNAL",
@@ -59,6 +60,7 @@ class Metrics:
         stage: histogram of each of ``STAGES``, in seconds.
         batch_size: pictures of each request, by ``method``.
         microbatch_size: pictures of each run of a classifier.
+        redrawn: generated pictures that were drawn anew.
         rejected: requests refused without work, by ``reason``.
         in_flight: requests in work.
         queued_bytes: of those requests.
@@ -107,6 +109,10 @@ class Metrics:
             "onehand_microbatch_size",
             "Pictures in one run of a classifier, of however many requests.",
             bounds=_SIZES,
+        ).labels()
+        self.redrawn = make.counter(
+            "onehand_redrawn_total",
+            "Generated pictures drawn anew because the classifier did not call them the digit.",
         ).labels()
         self.rejected = make.counter(
             "onehand_rejected_total", "Requests refused because too much was in work.", "reason"

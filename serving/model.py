@@ -1,8 +1,7 @@
-"""The three graphs of one profile as functions from arrays to arrays.
+"""The four graphs of one profile as functions from arrays to arrays.
 
-Nothing here knows of requests, seeds or messages. Batches are run in chunks of a fixed size, so
-memory does not grow with the request, and a chunk is also the unit in which work is spread over
-threads and dropped when nobody waits for it any more.
+Nothing here knows of requests, seeds or messages. Matrix kernels round differently for different
+numbers of rows, and each function says what that means for its answers.
 """
 
 from dataclasses import dataclass
@@ -11,14 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import CLASSIFIER, DECODER, ENCODER, Bundle
+from serving.bundle import CLASSIFIER, DECODER, ENCODER, GRAPHS, STEER, Bundle
 from serving.golden import replay
 from serving.graph import Graph
 
-__all__ = ["CLASSIFY_ROWS", "DECODE_ROWS", "Model", "Posterior", "Verdicts"]
+__all__ = ["CLASSIFY_ROWS", "OTHER", "Decoded", "Model", "Posterior", "Steered", "Verdicts"]
 
 CLASSIFY_ROWS = 64
-DECODE_ROWS = 16
+OTHER = 2
+"""The class of what is not the profile's digit, as a column of ``Verdicts.probabilities``."""
+
+_WARM_ROWS = (1, 2, CLASSIFY_ROWS)
 
 
 class Verdicts(NamedTuple):
@@ -40,10 +42,39 @@ class Posterior:
     Attributes:
         mean: shape (n, z).
         deviation: shape (n, z), standard deviations.
+        own: shape (n, z), the mean of the same form in the enrolled hand.
     """
 
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
+    own: NDArray[np.float32]
+
+
+class Decoded(NamedTuple):
+    """What the decoder draws at n latent points.
+
+    Attributes:
+        pixels: shape (n, 28, 28), 0 = black to 1 = white.
+        attributes: shape (n, 4), measured: thickness in pixels, slant in degrees, width and
+            height in pixels.
+        doubt: shape (n,), 0 to 1: how likely the classifier would not call it the digit.
+    """
+
+    pixels: NDArray[np.float32]
+    attributes: NDArray[np.float32]
+    doubt: NDArray[np.float32]
+
+
+class Steered(NamedTuple):
+    """What has become of n pictures.
+
+    Attributes:
+        pixels: shape (n, 28, 28), 0 = black to 1 = white.
+        attributes: shape (n, 4), measured, as those of ``Decoded``.
+    """
+
+    pixels: NDArray[np.float32]
+    attributes: NDArray[np.float32]
 
 
 class Model:
@@ -51,6 +82,7 @@ class Model:
 
     Attributes:
         latent_size: dimensions of the latent space.
+        gate: doubt above which a drawn picture is for the classifier to look at.
         golden_difference: largest absolute difference to the training framework's outputs.
     """
 
@@ -62,16 +94,22 @@ class Model:
                 else than the training framework did.
             ModelFault: a graph answers with the wrong shape or with numbers that are not finite.
         """
-        graphs = {name: Graph(bundle, name) for name in (CLASSIFIER, ENCODER, DECODER)}
+        graphs = {name: Graph(bundle, name) for name in GRAPHS}
         self.golden_difference = replay(bundle, graphs)
         self.latent_size = bundle.manifest.latent_size
+        self.gate = bundle.manifest.gate.doubt
         self._classifier = graphs[CLASSIFIER]
         self._encoder = graphs[ENCODER]
         self._decoder = graphs[DECODER]
+        self._steer = graphs[STEER]
         self._warm()
 
     def classify(self, images: NDArray[np.uint8]) -> Verdicts:
-        """Return a verdict for each image of shape (n, 28, 28), n >= 1, in MNIST form."""
+        """Return a verdict for each image of shape (n, 28, 28), n >= 1, in MNIST form.
+
+        Equal images in equal company have equal verdicts to the bit; in other company, to about
+        1e-6.
+        """
         chunks = [
             self._classifier.run(images[start : start + CLASSIFY_ROWS])
             for start in range(0, len(images), CLASSIFY_ROWS)
@@ -88,29 +126,39 @@ class Model:
         """
         still = np.zeros((1, self.latent_size), dtype=np.float32)
         outputs = [self._encoder.run(image[None], still) for image in images]
-        mean = np.concatenate([mean for _, mean, _ in outputs])
-        log_variance = np.concatenate([log_variance for _, _, log_variance in outputs])
-        return Posterior(mean, np.exp(log_variance / 2))
+        _, mean, log_variance, own = map(np.concatenate, zip(*outputs, strict=True))
+        return Posterior(mean, np.exp(log_variance / 2), own)
 
-    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return the picture at each latent point; (n, z) to (n, 28, 28), n >= 1.
+    def decode(self, latents: NDArray[np.float32]) -> Decoded:
+        """Return what is at each latent point; shape (n, z), n >= 1, all in one run."""
+        return Decoded(*self._decoder.run(latents))
 
-        Always in full chunks, the last one padded: matrix kernels round differently for
-        different numbers of rows, and a picture must not depend on how many were asked for.
+    def steer(
+        self,
+        pixels: NDArray[np.float32],
+        matrix: NDArray[np.float32],
+        pen: NDArray[np.float32],
+    ) -> Steered:
+        """Return pictures bent to order and written with another pen, all in one run.
+
+        Args:
+            pixels: shape (n, 28, 28), n >= 1, 0 = black to 1 = white.
+            matrix: shape (n, 2, 2); the new picture has at point p what ``pixels`` has at
+                matrix @ p. Points are in pixels from the ink's centre of mass, x to the right, y
+                down.
+            pen: shape (n,), pixels by which strokes become wider afterwards.
         """
-        rows = len(latents)
-        padded = np.zeros((-(-rows // DECODE_ROWS) * DECODE_ROWS, self.latent_size), np.float32)
-        padded[:rows] = latents
-        chunks = [
-            self._decoder.run(padded[start : start + DECODE_ROWS])[0]
-            for start in range(0, len(padded), DECODE_ROWS)
-        ]
-        pixels = np.concatenate(chunks)[:rows]
-        return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+        return Steered(*self._steer.run(pixels, matrix, pen))
 
     def _warm(self) -> None:
-        """Run every batch size that will be met once."""
-        for rows in (1, 2, CLASSIFY_ROWS):
-            self.classify(np.zeros((rows, 28, 28), dtype=np.uint8))
-        self.encode(np.zeros((1, 28, 28), dtype=np.uint8))
-        self.decode(np.zeros((1, self.latent_size), dtype=np.float32))
+        """Run batches of the sizes that will be met once."""
+        for rows in _WARM_ROWS:
+            images = np.zeros((rows, 28, 28), dtype=np.uint8)
+            self.classify(images)
+            pixels = self.decode(np.zeros((rows, self.latent_size), np.float32)).pixels
+            self.steer(
+                pixels,
+                np.tile(np.eye(2, dtype=np.float32), (rows, 1, 1)),
+                np.zeros(rows, np.float32),
+            )
+        self.encode(images[:1])

@@ -8,19 +8,16 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import grpc
-import numpy as np
-from numpy.typing import NDArray
 
-from serving import messages
+from serving import messages, modes
 from serving.catalogue import Catalogue
 from serving.deadline import Deadline
+from serving.drawing import Drawn
 from serving.errors import InvalidRequest
-from serving.generate import Around, Between, Plan, Prior
-from serving.images import encode_png
+from serving.generate import Plan
 from serving.inference import Inference
 from serving.limits import Limits
 from serving.metrics import Metrics
-from serving.model import Posterior
 from serving.pb import handwriting_pb2 as pb
 from serving.pictures import PictureReader, are_mnist_form, as_images
 from serving.profiles import Profile
@@ -32,20 +29,15 @@ __all__ = ["SERVICE_NAME", "HandwritingService"]
 SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["HandwritingService"].full_name
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Violations = list[tuple[str, str]]
 
 # Room for the profile and for fields of a later version beside the pictures.
 _OTHER_FIELDS = 16
 
 
-def _encode_raw(image: NDArray[np.uint8]) -> bytes:
-    return image.tobytes()
-
-
-_ENCODERS: dict[int, Callable[[NDArray[np.uint8]], bytes]] = {
-    pb.IMAGE_FORMAT_UNSPECIFIED: encode_png,
-    pb.IMAGE_FORMAT_PNG: encode_png,
-    pb.IMAGE_FORMAT_RAW: _encode_raw,
+_ENCODERS: dict[int, Callable[[Drawn], bytes]] = {
+    pb.IMAGE_FORMAT_UNSPECIFIED: messages.png_pictures,
+    pb.IMAGE_FORMAT_PNG: messages.png_pictures,
+    pb.IMAGE_FORMAT_RAW: messages.raw_pictures,
 }
 
 
@@ -72,14 +64,10 @@ class HandwritingService:
     def register(self, router: Router) -> None:
         """Answer the service's methods at ``router``.
 
-        Not by the generated function: ``Classify`` takes and answers bytes.
+        Not by the generated function: ``Classify`` takes and answers bytes, ``GenerateVariants``
+        answers them.
         """
         methods: dict[str, tuple[Any, Any, Any]] = {
-            "GenerateVariants": (
-                self.GenerateVariants,
-                pb.GenerateVariantsRequest,
-                pb.GenerateVariantsResponse,
-            ),
             "ListProfiles": (self.ListProfiles, pb.ListProfilesRequest, pb.ListProfilesResponse),
             "GetProfile": (self.GetProfile, pb.GetProfileRequest, pb.GetProfileResponse),
         }
@@ -92,6 +80,9 @@ class HandwritingService:
             for name, (answer, request, response) in methods.items()
         }
         handlers["Classify"] = grpc.unary_unary_rpc_method_handler(self.Classify)
+        handlers["GenerateVariants"] = grpc.unary_unary_rpc_method_handler(
+            self.GenerateVariants, request_deserializer=pb.GenerateVariantsRequest.FromString
+        )
         router.add_registered_method_handlers(SERVICE_NAME, handlers)
 
     async def Classify(  # noqa: N802 - named by the .proto file
@@ -117,8 +108,8 @@ class HandwritingService:
 
     async def GenerateVariants(  # noqa: N802
         self, request: pb.GenerateVariantsRequest, context: Context
-    ) -> pb.GenerateVariantsResponse:
-        """Draw new pictures in the enrolled hand."""
+    ) -> bytes:
+        """Draw new pictures in the enrolled hand; ``GenerateVariantsResponse`` as on the wire."""
         deadline = self._deadline(context)
         profile = self._catalogue.find(request.profile)
         self._check_variants(request)
@@ -163,19 +154,13 @@ class HandwritingService:
 
     def _check_variants(self, request: pb.GenerateVariantsRequest) -> None:
         limits = self._limits
-        violations: Violations = []
+        violations = modes.violations(request, limits)
         if not 1 <= request.count <= limits.max_count:
             violations.append(("count", f"expected 1 to {limits.max_count}, found {request.count}"))
         if request.format not in _ENCODERS:
             violations.append(
                 ("format", f"expected a value of ImageFormat, found {request.format}")
             )
-        for field, value, most in (
-            ("prior.temperature", request.prior.temperature, limits.max_temperature),
-            ("around.strength", request.around.strength, limits.max_strength),
-        ):
-            if not 0 <= value <= most:  # NaN too
-                violations.append((field, f"expected 0 to {most:g}, found {value:g}"))
         if violations:
             raise InvalidRequest(violations)
 
@@ -187,22 +172,8 @@ class HandwritingService:
         deadline: Deadline,
     ) -> Plan:
         """Return where the pictures shall lie; given pictures are read and encoded for it."""
-        mode = request.WhichOneof("mode")
-        if mode == "around":
-            around = request.around
-            centre = await self._posterior(profile, deadline, ("around.image", around.image))
-            return Around(centre, around.strength if around.HasField("strength") else 1.0, seed)
-        if mode == "between":
-            first = ("between.first", request.between.first)
-            second = ("between.second", request.between.second)
-            ends = await self._posterior(profile, deadline, first, second)
-            return Between(ends, request.count)
-        prior = request.prior
-        temperature = prior.temperature if prior.HasField("temperature") else 1.0
-        return Prior(profile.model.latent_size, temperature, seed)
-
-    async def _posterior(
-        self, profile: Profile, deadline: Deadline, *sources: tuple[str, pb.Image]
-    ) -> Posterior:
-        images = await self._pictures.read_named(sources, deadline)
-        return await self._inference.encode(profile.model, images, deadline)
+        given, sources = None, modes.pictures(request)
+        if sources:
+            images = await self._pictures.read_named(sources, deadline)
+            given = await self._inference.encode(profile.model, images, deadline)
+        return modes.plan(request, profile.model.latent_size, seed, given)

@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2 as details_pb2  # type: ignore[import-u
 from google.rpc import status_pb2
 
 from serving.errors import (
+    CannotDraw,
     DeadlineExpired,
     Forbidden,
     InvalidRequest,
@@ -156,6 +157,13 @@ def _resource(error: UnknownProfile | UnknownVersion) -> Sequence[Message]:
     ]
 
 
+def _precondition(error: CannotDraw) -> Sequence[Message]:
+    violation = details_pb2.PreconditionFailure.Violation(
+        type="DIGIT", subject=error.field, description=_clean(error.problem, _MAX_MESSAGE)
+    )
+    return [details_pb2.PreconditionFailure(violations=[violation])]
+
+
 _TABLE: dict[type[BaseException], _Row] = {
     InvalidRequest: _Row(
         grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", _summary, _bad_request
@@ -167,6 +175,9 @@ _TABLE: dict[type[BaseException], _Row] = {
     ),
     UnknownProfile: _Row(grpc.StatusCode.NOT_FOUND, "UNKNOWN_PROFILE", details=_resource),
     UnknownVersion: _Row(grpc.StatusCode.NOT_FOUND, "UNKNOWN_VERSION", details=_resource),
+    # Not INVALID_ARGUMENT: each field is in its range, and another profile may well do what is
+    # asked. Nor will a retry help before the request or the profile is another.
+    CannotDraw: _Row(grpc.StatusCode.FAILED_PRECONDITION, "CANNOT_DRAW", details=_precondition),
     UnknownMethod: _Row(grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD"),
     # What generated servicers raise for a method that a service declares and does not have.
     NotImplementedError: _Row(grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD"),

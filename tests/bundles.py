@@ -1,7 +1,9 @@
 """A tiny valid bundle, made with ``onnx.helper`` alone: no torch, no training, same bytes always.
 
-The classifier is a linear layer, the encoder and decoder are too. The golden vectors come from
-numpy, which is thus an independent oracle of what onnxruntime computes.
+The classifier is a linear layer, the encoder and decoder are too; what the decoder draws is a bar
+with some texture. Steering resamples between the four nearest pixels; its pen presses harder or
+lighter, and thickness is how dark the ink is. The golden vectors come from numpy, which is thus an
+independent oracle of what onnxruntime computes.
 """
 
 import io
@@ -20,6 +22,15 @@ Arrays = dict[str, NDArray[Any]]
 
 _FLOAT, _UINT8 = TensorProto.FLOAT, TensorProto.UINT8
 _IMAGE = [None, 28, 28]
+_POINT = [None, LATENT_SIZE]
+
+# Every pixel's place from the middle of the frame, x to the right and y down.
+_PLACES = np.stack(np.meshgrid(np.arange(28), np.arange(28)), axis=2).reshape(784, 2) - 13.5
+_TERMS = np.column_stack(
+    [np.ones(784), _PLACES, _PLACES[:, 0] ** 2, _PLACES.prod(axis=1), _PLACES[:, 1] ** 2]
+).astype(np.float32)
+_BAR = (slice(6, 22), slice(11, 17))
+_LEFT, _RIGHT = (slice(0, 4), slice(0, 4)), (slice(0, 4), slice(24, 28))
 
 
 def build(
@@ -27,6 +38,8 @@ def build(
     profile: str = "tiny",
     seed: int = 0,
     change_golden: Callable[[Arrays], None] = lambda arrays: None,
+    *,
+    gated: bool = False,
     **changes: Any,
 ) -> Path:
     """Save a bundle under ``root`` and return its folder.
@@ -36,23 +49,30 @@ def build(
         profile: name.
         seed: of the weights.
         change_golden: may spoil the golden vectors.
+        gated: whether half of the pictures are doubted, and none of those called the digit.
         changes: fields of the manifest to set otherwise, or ``contents`` to replace files.
     """
-    contents = files(seed, change_golden) | changes.pop("contents", {})
+    contents = files(seed, change_golden, gated=gated) | changes.pop("contents", {})
+    if gated:
+        changes = {"gate": bundle.Gate(0.5)} | changes
     return bundle.save(manifest(profile, **changes), contents, root)
 
 
 def files(
-    seed: int = 0, change_golden: Callable[[Arrays], None] = lambda arrays: None
+    seed: int = 0,
+    change_golden: Callable[[Arrays], None] = lambda arrays: None,
+    *,
+    gated: bool = False,
 ) -> dict[str, bytes]:
     """Return the bytes of each file."""
-    weights = make_weights(seed)
+    weights = make_gated_weights(seed) if gated else make_weights(seed)
     arrays = golden(weights, seed)
     change_golden(arrays)
     return {
         bundle.CLASSIFIER: classifier(weights).SerializeToString(deterministic=True),
         bundle.ENCODER: encoder(weights).SerializeToString(deterministic=True),
         bundle.DECODER: decoder(weights).SerializeToString(deterministic=True),
+        bundle.STEER: steer().SerializeToString(deterministic=True),
         bundle.GOLDEN: pack(arrays),
     }
 
@@ -65,7 +85,7 @@ def pack(arrays: Arrays) -> bytes:
 
 
 def make_weights(seed: int) -> Arrays:
-    """Return the weights of the three graphs."""
+    """Return the weights of the graphs that have some."""
     draw = np.random.default_rng(seed)
 
     def normal(*shape: int, scale: float) -> NDArray[np.float32]:
@@ -75,8 +95,37 @@ def make_weights(seed: int) -> Arrays:
         "classify": normal(784, 3, scale=0.3),
         "mean": normal(784, LATENT_SIZE, scale=0.05),
         "spread": normal(784, LATENT_SIZE, scale=0.02),
-        "draw": normal(LATENT_SIZE, 784, scale=1.0),
+        "own": normal(784, LATENT_SIZE, scale=0.05),
+        "draw": normal(LATENT_SIZE, 784, scale=0.5),
+        "ink": _ink(),
+        "doubt": normal(LATENT_SIZE, 1, scale=1.0),
     }
+
+
+def make_gated_weights(seed: int) -> Arrays:
+    """Return weights of a model that draws no digit where the second latent value is positive.
+
+    There it darkens the one upper corner, else the other. The classifier looks at these alone, and
+    the decoder doubts just those pictures.
+    """
+    weights = make_weights(seed)
+    draw = weights["draw"].reshape(LATENT_SIZE, 28, 28)
+    ink, other = _ink().reshape(28, 28), np.zeros((28, 28), np.float32)
+    for corner, sign in ((_LEFT, 1), (_RIGHT, -1)):
+        ink[corner] = 0
+        draw[:, *corner] = 0
+        draw[1, *corner] = 2 * sign
+        other[corner] = sign
+    classify = np.zeros((784, 3), np.float32)
+    classify[:, 2] = other.ravel()
+    doubt = np.array([[0], [4], [0], [0]], np.float32)
+    return weights | {"ink": ink.ravel(), "classify": classify, "doubt": doubt}
+
+
+def _ink() -> NDArray[np.float32]:
+    ink = np.full((28, 28), -8, np.float32)
+    ink[_BAR] = 3
+    return ink.ravel()
 
 
 def golden(weights: Arrays, seed: int) -> Arrays:
@@ -90,6 +139,11 @@ def golden(weights: Arrays, seed: int) -> Arrays:
     mean = flat @ weights["mean"]
     log_variance = flat @ weights["spread"]
     latent = mean + np.exp(log_variance / 2) * noise
+    drawn = (1 / (1 + np.exp(-(latent @ weights["draw"] + weights["ink"])))).reshape(5, 28, 28)
+    pixels = images.astype(np.float32) / 255
+    matrix = (np.eye(2) + draw.normal(scale=0.2, size=(5, 2, 2))).astype(np.float32)
+    pen = draw.normal(size=5).astype(np.float32)
+    steered = steered_by_numpy(pixels, matrix, pen)
     return {
         "images": images,
         "noise": noise,
@@ -98,8 +152,48 @@ def golden(weights: Arrays, seed: int) -> Arrays:
         "latent": latent,
         "mean": mean,
         "log_variance": log_variance,
-        "pixels": (1 / (1 + np.exp(-(latent @ weights["draw"])))).reshape(5, 28, 28),
+        "own": flat @ weights["own"],
+        "drawn": drawn,
+        "attributes": measured_by_numpy(drawn),
+        "doubt": (1 / (1 + np.exp(-(latent @ weights["doubt"]))))[:, 0],
+        "pixels": pixels,
+        "matrix": matrix,
+        "pen": pen,
+        "steered": steered,
+        "steered_attributes": measured_by_numpy(steered),
     }
+
+
+def measured_by_numpy(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return thickness, slant, width and height of each picture, shape (n, 4)."""
+    flat = pixels.reshape(len(pixels), 784).astype(np.float64)
+    _, x, y, xx, xy, yy = ((flat @ _TERMS) / (flat.sum(axis=1, keepdims=True) + 1e-3)).T
+    across, both, down = xx - x * x, xy - x * y, yy - y * y + 1e-3
+    thickness = 4 * (flat**2).sum(axis=1) / (flat.sum(axis=1) + 1e-3)
+    width = np.sqrt(12 * np.maximum(across - both**2 / down, 0))
+    slant = np.degrees(np.arctan(-both / down))
+    return np.stack([thickness, slant, width, np.sqrt(12 * down)], axis=1).astype(np.float32)
+
+
+def steered_by_numpy(
+    pixels: NDArray[Any], matrix: NDArray[Any], pen: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Return each picture bent by its matrix about its centre of mass, and pressed by its pen."""
+    steered = np.zeros((len(pixels), 784))
+    for row, image in enumerate(pixels.astype(np.float64)):
+        centre = image.reshape(1, 784) @ _PLACES / (image.sum() + 1e-3)
+        places = (_PLACES - centre) @ matrix[row].T + centre + 13.5
+        framed = np.pad(image, 1)
+        low = np.floor(places).astype(int)
+        for right in (0, 1):
+            for below in (0, 1):
+                corner = low + np.array([right, below])
+                column, line = corner.T
+                weight = np.prod(1 - np.abs(places - corner), axis=1)
+                found = framed[np.clip(line, -1, 28) + 1, np.clip(column, -1, 28) + 1]
+                steered[row] += weight * found
+    pressed = steered * (1 + pen[:, None] / 4)
+    return np.clip(pressed, 0, 1).reshape(-1, 28, 28).astype(np.float32)
 
 
 def classifier(weights: Arrays) -> ModelProto:
@@ -122,43 +216,96 @@ def classifier(weights: Arrays) -> ModelProto:
 
 
 def encoder(weights: Arrays) -> ModelProto:
-    """Return images, noise -> latent, mean, log_variance."""
+    """Return images, noise -> latent, mean, log_variance, own."""
     nodes = [
         *_flatten("images"),
         helper.make_node("MatMul", ["flat", "w_mean"], ["mean"]),
         helper.make_node("MatMul", ["flat", "w_spread"], ["log_variance"]),
+        helper.make_node("MatMul", ["flat", "w_own"], ["own"]),
         helper.make_node("Mul", ["log_variance", "half"], ["log_deviation"]),
         helper.make_node("Exp", ["log_deviation"], ["deviation"]),
         helper.make_node("Mul", ["deviation", "noise"], ["offset"]),
         helper.make_node("Add", ["mean", "offset"], ["latent"]),
     ]
-    point = [None, LATENT_SIZE]
-    inputs = [("images", _UINT8, _IMAGE), ("noise", _FLOAT, point)]
-    outputs = [(name, _FLOAT, point) for name in ("latent", "mean", "log_variance")]
+    inputs = [("images", _UINT8, _IMAGE), ("noise", _FLOAT, _POINT)]
+    outputs = [(name, _FLOAT, _POINT) for name in ("latent", "mean", "log_variance", "own")]
     constants = {
         "w_mean": weights["mean"],
         "w_spread": weights["spread"],
+        "w_own": weights["own"],
         "half": np.array(0.5, np.float32),
     }
     return _model(nodes, inputs, outputs, constants)
 
 
 def decoder(weights: Arrays) -> ModelProto:
-    """Return latent -> pixels."""
+    """Return latent -> pixels, attributes, doubt."""
     nodes = [
-        helper.make_node("MatMul", ["latent", "draw"], ["logits"]),
+        helper.make_node("MatMul", ["latent", "draw"], ["texture"]),
+        helper.make_node("Add", ["texture", "ink"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["flat"]),
         helper.make_node("Reshape", ["flat", "square"], ["pixels"]),
+        *_measure("flat", "attributes"),
+        helper.make_node("MatMul", ["latent", "w_doubt"], ["doubt_logit"]),
+        helper.make_node("Squeeze", ["doubt_logit", "last"], ["flat_doubt_logit"]),
+        helper.make_node("Sigmoid", ["flat_doubt_logit"], ["doubt"]),
     ]
-    constants = {"draw": weights["draw"], "square": np.array([-1, 28, 28], np.int64)}
-    inputs = [("latent", _FLOAT, [None, LATENT_SIZE])]
-    return _model(nodes, inputs, [("pixels", _FLOAT, _IMAGE)], constants)
+    constants = {
+        "draw": weights["draw"],
+        "ink": weights["ink"],
+        "w_doubt": weights["doubt"],
+        "square": np.array([-1, 28, 28], np.int64),
+        "last": np.array([1], np.int64),
+        **_MEASURE_CONSTANTS,
+    }
+    outputs = [("pixels", _FLOAT, _IMAGE), ("attributes", _FLOAT, [None, 4])]
+    outputs.append(("doubt", _FLOAT, [None]))
+    return _model(nodes, [("latent", _FLOAT, _POINT)], outputs, constants)
+
+
+def steer() -> ModelProto:
+    """Return pixels, matrix, pen -> steered, steered_attributes."""
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["given"], axis=1),
+        helper.make_node("MatMul", ["given", "places"], ["moment"]),
+        helper.make_node("ReduceSum", ["given", "last"], ["ink"], keepdims=1),
+        helper.make_node("Add", ["ink", "tiny"], ["some_ink"]),
+        helper.make_node("Div", ["moment", "some_ink"], ["centre"]),
+        helper.make_node("Unsqueeze", ["centre", "last"], ["centres"]),
+        helper.make_node("Sub", ["places", "centres"], ["from_centre"]),
+        helper.make_node("Transpose", ["matrix"], ["transposed"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["from_centre", "transposed"], ["bent"]),
+        helper.make_node("Add", ["bent", "centres"], ["source"]),
+        helper.make_node("Div", ["source", "half_side"], ["shares"]),
+        helper.make_node("Reshape", ["shares", "grid_shape"], ["grid"]),
+        helper.make_node("Unsqueeze", ["pixels", "last"], ["planes"]),
+        helper.make_node("GridSample", ["planes", "grid"], ["sampled"], mode="linear"),
+        helper.make_node("Flatten", ["sampled"], ["resampled"], axis=1),
+        helper.make_node("Div", ["pen", "four"], ["press"]),
+        helper.make_node("Add", ["press", "one"], ["pressure"]),
+        helper.make_node("Unsqueeze", ["pressure", "last"], ["pressures"]),
+        helper.make_node("Mul", ["resampled", "pressures"], ["pressed"]),
+        helper.make_node("Clip", ["pressed", "zero", "one"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "square"], ["steered"]),
+        *_measure("flat", "steered_attributes"),
+    ]
+    constants = {
+        "places": _PLACES.astype(np.float32),
+        "half_side": np.array(14, np.float32),
+        "grid_shape": np.array([-1, 28, 28, 2], np.int64),
+        "square": np.array([-1, 28, 28], np.int64),
+        "last": np.array([1], np.int64),
+        **_MEASURE_CONSTANTS,
+    }
+    inputs = [("pixels", _FLOAT, _IMAGE), ("matrix", _FLOAT, [None, 2, 2]), ("pen", _FLOAT, [None])]
+    outputs = [("steered", _FLOAT, _IMAGE), ("steered_attributes", _FLOAT, [None, 4])]
+    return _model(nodes, inputs, outputs, constants)
 
 
 def manifest(profile: str = "tiny", **changes: Any) -> bundle.Manifest:
     """Return a manifest that fits ``files``; version and file hashes are set by ``bundle.save``."""
     images = bundle.Tensor("images", "uint8", (-1, 28, 28), "white ink on black")
-    point = (-1, LATENT_SIZE)
+    point, square, four = (-1, LATENT_SIZE), (-1, 28, 28), (-1, 4)
 
     def floats(name: str, shape: tuple[int, ...]) -> bundle.Tensor:
         return bundle.Tensor(name, "float32", shape, f"{name} of a tiny linear model")
@@ -176,16 +323,22 @@ def manifest(profile: str = "tiny", **changes: Any) -> bundle.Manifest:
             ),
             bundle.ENCODER: bundle.Graph(
                 (images, floats("noise", point)),
-                tuple(floats(name, point) for name in ("latent", "mean", "log_variance")),
+                tuple(floats(name, point) for name in ("latent", "mean", "log_variance", "own")),
             ),
             bundle.DECODER: bundle.Graph(
-                (floats("latent", point),), (floats("pixels", (-1, 28, 28)),)
+                (floats("latent", point),),
+                (floats("pixels", square), floats("attributes", four), floats("doubt", (-1,))),
+            ),
+            bundle.STEER: bundle.Graph(
+                (floats("pixels", square), floats("matrix", (-1, 2, 2)), floats("pen", (-1,))),
+                (floats("steered", square), floats("steered_attributes", four)),
             ),
         },
         "decision": bundle.Decision("argmax", (1 / 3, 1 / 3, 1 / 3)),
+        "gate": bundle.Gate(1.0),
         "enrolment": bundle.Enrolment(1, "linear", 0, "0" * 64),
         "producer": bundle.Producer("0", "none", "1", "1", "2", 20, 10),
-        "parity": bundle.Parity(1e-5, (1, 7, 64), 0.0, 0.0, 0.0, 0),
+        "parity": bundle.Parity(1e-5, (1, 7, 64), 0.0, 0.0, 0.0, 0.0, 0),
         "metrics": {"auc": bundle.Metric(0.5, 10, "area under the ROC curve, made up")},
         "golden_tolerance": 1e-4,
         "files": {},
@@ -199,6 +352,55 @@ def _flatten(name: str) -> list[Any]:
         helper.make_node("Div", ["floats", "full"], ["scaled"]),
         helper.make_node("Flatten", ["scaled"], ["flat"], axis=1),
     ]
+
+
+_MEASURE_CONSTANTS: Arrays = {
+    "terms": _TERMS,
+    "columns": np.array([1], np.int64),
+    "tiny": np.array(1e-3, np.float32),
+    "zero": np.array(0, np.float32),
+    "one": np.array(1, np.float32),
+    "four": np.array(4, np.float32),
+    "twelve": np.array(12, np.float32),
+    "degrees": np.array(180 / np.pi, np.float32),
+}
+
+
+def _measure(flat: str, attributes: str) -> list[Any]:
+    """Return nodes that measure flat pictures (n, 784), by their second moments."""
+    steps = [
+        ("MatMul", [flat, "terms"], "sums"),
+        ("ReduceSum", [flat, "columns"], "weight"),
+        ("Add", ["weight", "tiny"], "mass"),
+        ("Div", ["sums", "mass"], "moments"),
+        ("Mul", ["x", "x"], "x_x"),
+        ("Mul", ["x", "y"], "x_y"),
+        ("Mul", ["y", "y"], "y_y"),
+        ("Sub", ["xx", "x_x"], "across"),
+        ("Sub", ["xy", "x_y"], "both"),
+        ("Sub", ["yy", "y_y"], "exact_down"),
+        ("Add", ["exact_down", "tiny"], "down"),
+        ("Div", ["both", "down"], "shear"),
+        ("Neg", ["shear"], "lean"),
+        ("Atan", ["lean"], "angle"),
+        ("Mul", ["angle", "degrees"], "slant"),
+        ("Mul", ["both", "shear"], "explained"),
+        ("Sub", ["across", "explained"], "upright"),
+        ("Clip", ["upright", "zero"], "upright_across"),
+        ("Mul", ["upright_across", "twelve"], "wide"),
+        ("Sqrt", ["wide"], "width"),
+        ("Mul", ["down", "twelve"], "high"),
+        ("Sqrt", ["high"], "height"),
+        ("Mul", [flat, flat], "squares"),
+        ("ReduceSum", ["squares", "columns"], "dark"),
+        ("Div", ["dark", "mass"], "darkness"),
+        ("Mul", ["darkness", "four"], "thickness"),
+    ]
+    nodes = [helper.make_node(kind, inputs, [output]) for kind, inputs, output in steps]
+    names = ["one_", "x", "y", "xx", "xy", "yy"]
+    nodes.insert(4, helper.make_node("Split", ["moments"], names, axis=1, num_outputs=6))
+    measured = ["thickness", "slant", "width", "height"]
+    return [*nodes, helper.make_node("Concat", measured, [attributes], axis=1)]
 
 
 def _model(

@@ -17,6 +17,7 @@ TINY: Recipe = replace(
     augment=replace(REMEDIED.augment, count=24),
     vae=replace(REMEDIED.vae, hidden=(64,), latent=8, fit=FitConfig(epochs=3, batch_size=8)),
     training_set=replace(REMEDIED.training_set, samples=16, per_class=96),
+    screen=replace(REMEDIED.screen, points=300, fit=FitConfig(epochs=2, batch_size=50)),
     cnn=replace(REMEDIED.cnn, channels=(8, 8, 8), fit=FitConfig(epochs=2, batch_size=32)),
 )
 
@@ -24,8 +25,8 @@ TINY_DEFAULT: Recipe = replace(
     FULL,
     name="tiny-default",
     augment=TINY.augment,
-    vae=TINY.vae,
     training_set=TINY.training_set,
+    screen=TINY.screen,
 )
 
 

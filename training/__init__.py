@@ -5,20 +5,24 @@ The story, in the order in which ``pipeline.enrol`` tells it::
     data         the background: other people's digits
     augment      the enrolled picture -> 100 variations of it
     vae, fit     variations -> a variational autoencoder
+    generator    or, by default: other people's digits -> an autoencoder in the enrolled hand
     synthesize   the autoencoder -> new images; all images -> a labelled training set
     cnn, fit     training set -> a classifier: own, other writer, other
     metric       or, by default: the base and all images -> a classifier of the same three
     latent       a map of the latent space, and how far to believe it
-    export       networks -> ONNX, checked against torch -> bundle
+    screen       which drawn pictures the classifier must be asked about
+    export       networks -> ONNX (``to_onnx``), checked against torch -> bundle
 
-``base`` holds the committed network that ``metric`` builds on. ``pretrain`` is how it came to be::
+``attributes`` and ``steer`` measure and bend pictures inside the graphs; ``morphometry`` is the
+measuring stick. ``base`` holds the committed network that ``metric`` builds on, ``generator`` the
+one that draws, and how it was trained. ``pretrain`` is how the base came to be::
 
     contrast     batches of one digit by many writers, and the loss on them
     jitter, nondigits, muon   changes of a batch; pictures of no digit; the optimiser
     calibrate    what its scores are worth, on writers that it never saw
 
 ``evaluate`` measures a recipe on writers that it never saw, ``report`` shows one enrolment in
-pictures, ``config`` holds the recipes.
+pictures, ``config`` holds the recipes, ``dataset`` draws data sets from a finished bundle.
 
 Axes in shapes: ``n`` images, ``h w`` rows and columns, ``z`` latent dimensions, ``k`` classes.
 """

@@ -3,7 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.trials import WriterDigits
 
 EPILOG = """\
 examples:
@@ -11,8 +16,20 @@ examples:
   python -m training enroll one.png two.png three.png --profile alice --recipe default
   python -m training report exported/alice/0123456789ab
   python -m training evaluate --mnist MNIST --qmnist QMNIST --recipe seed --writers 20
+  python -m training dataset alice --count 60000 --format idx --validation 0.1 --out alice-2s
   python -m training pretrain --mnist MNIST --qmnist QMNIST --omniglot OMNIGLOT --out runs/base
+  python -m training pretrain --part generator --mnist MNIST --qmnist QMNIST --out runs/generator
 """
+
+
+# Attributes that the pictures of a data set can be given, and their units.
+_SPANS = {
+    "thickness": "pixels of stroke width",
+    "slant": "degrees to the right",
+    "rotation": "degrees counter-clockwise",
+    "width": "pixels",
+    "height": "pixels",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     # Heavy imports wait until a verb is known, so that --help answers at once.
+    if options.verb == "dataset":
+        return _dataset(options)  # draws as the service does, without torch
+
     import torch  # noqa: PLC0415
 
     # The networks are small: a second thread gains little on an idle machine, loses much on a
@@ -77,23 +97,57 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _dataset(options: argparse.Namespace) -> int:
+    from training.dataset import artist  # noqa: PLC0415
+    from training.dataset.make import make  # noqa: PLC0415
+    from training.dataset.order import Order, Span  # noqa: PLC0415
+
+    bundled = artist.find(options.profile, options.models)
+    asked = {name: getattr(options, name) for name in _SPANS}
+    order = Order(
+        hand=bundled.hand(),
+        count=options.count,
+        format=options.format,
+        gzip=options.gzip,
+        seed=options.seed,
+        temperature=options.temperature,
+        validation=options.validation,
+        spans=tuple(Span(name, *span) for name, span in asked.items() if span is not None),
+    )
+    print(make(order, bundled, options.out, options.workers))
+    return 0
+
+
 def _pretrain(options: argparse.Namespace) -> int:
     import torch  # noqa: PLC0415
 
     from training import data, trials  # noqa: PLC0415
-    from training.pretrain import PretrainConfig, pretrain, shorten  # noqa: PLC0415
 
     torch.set_num_threads(options.threads)
     digits = data.load_mnist(options.mnist)
-    written = pretrain(
-        trials.WriterDigits(digits, data.load_writers(options.qmnist, digits)),
-        data.load_omniglot(options.omniglot / "images_background_small1.zip"),
-        shorten(PretrainConfig(), options.steps),
-        options.out,
-        options.seed,
-    )
-    print(written)
+    writers = trials.WriterDigits(digits, data.load_writers(options.qmnist, digits))
+    learn = _pretrain_generator if options.part == "generator" else _pretrain_base
+    print(learn(writers, options))
     return 0
+
+
+def _pretrain_base(writers: "WriterDigits", options: argparse.Namespace) -> Path:
+    from training import data  # noqa: PLC0415
+    from training.errors import DataError  # noqa: PLC0415
+    from training.pretrain import PretrainConfig, pretrain, shorten  # noqa: PLC0415
+
+    if options.omniglot is None:
+        raise DataError("--omniglot: the base learns from it what is no digit; name its folder")
+    characters = data.load_omniglot(options.omniglot / "images_background_small1.zip")
+    config = shorten(PretrainConfig(), options.steps)
+    return pretrain(writers, characters, config, options.out, options.seed)
+
+
+def _pretrain_generator(writers: "WriterDigits", options: argparse.Namespace) -> Path:
+    from training.generator.train import TrainConfig, shorten, train_generator  # noqa: PLC0415
+
+    config = shorten(TrainConfig(), options.steps)
+    return train_generator(writers, config, options.out, options.seed)
 
 
 def _explained() -> tuple[type[Exception], ...]:
@@ -120,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         ("enroll", "pictures of one writer's digit -> bundle; the last line is its folder"),
         ("evaluate", "measure recipes on writers that they never saw"),
         ("report", "show an enrolment in pictures, as one HTML page"),
-        ("pretrain", "learn the base anew from other writers; stopped, it can be gone on with"),
+        ("pretrain", "learn base or generator anew from other writers; stopped, it can go on"),
     ):
         verb = verbs.add_parser(name, help=text, description=text)
         if name == "report":
@@ -173,6 +227,8 @@ def _parser() -> argparse.ArgumentParser:
                 _add_evaluate(verb, tuple(RECIPES))
             else:
                 _add_pretrain(verb)
+    text = "draw a labelled synthetic data set, of any size; stopped, it can be gone on with"
+    _add_dataset(verbs.add_parser("dataset", help=text, description=text))
     return parser
 
 
@@ -223,8 +279,13 @@ def _add_pretrain(verb: argparse.ArgumentParser) -> None:
         "--omniglot",
         type=Path,
         metavar="DIR",
-        required=True,
-        help="folder of Omniglot's images_background_small1.zip",
+        help="folder of Omniglot's images_background_small1.zip; the base needs it",
+    )
+    verb.add_argument(
+        "--part",
+        choices=("base", "generator"),
+        default="base",
+        help="the base tells hands apart, the generator draws them (base)",
     )
     verb.add_argument(
         "--out",
@@ -237,6 +298,74 @@ def _add_pretrain(verb: argparse.ArgumentParser) -> None:
         "--steps", type=_positive, metavar="N", help="of each training at most, for a trial (all)"
     )
     verb.add_argument("--threads", type=_positive, default=1, metavar="N", help="of torch (1)")
+
+
+def _add_dataset(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "profile", metavar="PROFILE", help="name of a profile of --models, or folder of a bundle"
+    )
+    verb.add_argument(
+        "--count", type=_positive, required=True, metavar="N", help="number of pictures"
+    )
+    verb.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where the set will be; nothing there is overwritten",
+    )
+    verb.add_argument(
+        "--format",
+        choices=("png", "idx", "npz"),
+        default="png",
+        help="png: folders by class and a table; idx: MNIST's own files; npz: numpy shards with "
+        "latents and attributes (png)",
+    )
+    verb.add_argument("--gzip", action="store_true", help="compress the files of idx")
+    verb.add_argument(
+        "--models",
+        type=Path,
+        default=Path("exported"),
+        metavar="DIR",
+        help="folder of all profiles (exported)",
+    )
+    verb.add_argument("--seed", type=int, default=0, help="source of all chance (0)")
+    verb.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="T",
+        help="how far pictures differ: 0 = not at all, 1 = as the hand does, at most 3 (1)",
+    )
+    verb.add_argument(
+        "--validation",
+        type=_share,
+        default=Fraction(0),
+        metavar="SHARE",
+        help="share of the pictures that is kept apart, 0.1 say (0)",
+    )
+    for name, unit in _SPANS.items():
+        verb.add_argument(
+            f"--{name}",
+            nargs=2,
+            type=float,
+            metavar=("LEAST", "MOST"),
+            help=f"{unit}: each picture gets a value from here to there (as the hand writes)",
+        )
+    verb.add_argument(
+        "--workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="processes that draw; they change no byte (1)",
+    )
+
+
+def _share(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"expected a share like 0.1, found {text!r}") from None
 
 
 def _positive(text: str) -> int:

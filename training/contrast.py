@@ -30,7 +30,7 @@ class BatchConfig:
     """
 
     digits: int = 2
-    writers: int = 24
+    writers: int = 36
     pictures: int = 4
 
 

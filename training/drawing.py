@@ -15,14 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.images import encode_png
-from training.record import Floats, History, Images, Latent
+from training.record import ACTIVE, Floats, History, Images, Latent, Layout, Strip
 
 # The curve lies between these edges of a 360 x 190 drawing: left, top, right, bottom.
 _PLOT = (44.0, 12.0, 348.0, 160.0)
 # The map is 800 wide and 540 high, with room for half a thumbnail at the edge.
 _MAP_SIZE, _MAP_MARGIN = (800.0, 540.0), 26.0
+_PLOT_SIZE, _PLOT_MARGIN = (300.0, 200.0), 10.0
+# The bars of the units' variances: their drawing, and the variance at its foot.
+_UNITS_SIZE, _LEAST = (720.0, 120.0), 1e-4
 
 _UNITS = {"accuracy": "share of right answers"}
+_KINDS = ("form", "variation", "sample")
+_SYMBOLS = {"slant": "°"}
 
 # Middle tones, legible on white and on black alike.
 _CLUSTER_COLOURS = (
@@ -80,9 +85,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Point:
-    """One augmented image on the map."""
+    """One image on a map; its kind is form, variation or sample."""
 
     uri: str
+    kind: str
     x: float
     y: float
     title: str
@@ -101,14 +107,49 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Map:
-    """The t-SNE map, and in words how far to believe it."""
+class Plot:
+    """One layout as a plot of dots; each is (kind, x, y)."""
 
+    layout: Layout
+    chosen: bool
+    dots: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Map:
+    """The chosen layout in pictures, the others beside it, and in words how far to believe it.
+
+    ``silhouettes`` are (number of clusters, silhouette, whether it decided).
+    """
+
+    name: str
     points: tuple[Point, ...]
     clusters: tuple[Cluster, ...]
-    trustworthiness: float
+    plots: tuple[Plot, ...]
+    silhouettes: tuple[tuple[int, float, bool], ...]
     neighbours: int
     belief: str
+    structure: str
+
+
+@dataclass(frozen=True)
+class Units:
+    """How much each unit is used, the most used first; bars are (x, width, y, height, title)."""
+
+    active: int
+    total: int
+    bars: tuple[tuple[float, float, float, float, str], ...]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A strip, with what to write below each frame."""
+
+    name: str
+    score: float
+    tiles: tuple[Tile, ...]
+    captions: tuple[str, ...]
 
 
 def data_uri(data: bytes, kind: str = "png") -> str:
@@ -223,45 +264,70 @@ def _spread(name: str, values: NDArray[np.float64]) -> Spread:
     return Spread(_spell(name), low, median, high, tuple((counts / counts.max()).tolist()))
 
 
-def latent_map(latent: Latent, images: Images) -> Map:
-    """Return the map with the images (n, 28, 28) as inked thumbnails at their points."""
-    spots = _lay_out(latent.embedding)
-    colours = [_CLUSTER_COLOURS[c % len(_CLUSTER_COLOURS)] for c in latent.clusters]
+def latent_map(latent: Latent, stacks: Sequence[Images]) -> Map:
+    """Return the map with its images as inked thumbnails at their places.
+
+    Args:
+        latent: what is to be drawn.
+        stacks: forms, variations and samples, each (n, 28, 28).
+    """
+    shown = tuple(stack[:count] for stack, count in zip(stacks, latent.counts, strict=True))
+    images = np.concatenate(shown)
+    named = [
+        (kind, i) for kind, stack in zip(_KINDS, shown, strict=True) for i in range(len(stack))
+    ]
+    layout = latent.layouts[latent.chosen]
+    spots = _lay_out(layout.places, _MAP_SIZE, _MAP_MARGIN)
     points = tuple(
         Point(
-            uri=_ink(image, colour),
+            uri=_ink(image, _CLUSTER_COLOURS[cluster % len(_CLUSTER_COLOURS)]),
+            kind=kind,
             x=x,
             y=y,
-            title=f"variation {number}, cluster {cluster + 1}",
+            title=f"{kind} {index + 1}, cluster {cluster + 1}",
         )
-        for number, (image, colour, (x, y), cluster) in enumerate(
-            zip(images, colours, spots.tolist(), latent.clusters.tolist(), strict=True), start=1
+        for image, (kind, index), (x, y), cluster in zip(
+            images, named, spots.tolist(), latent.clusters.tolist(), strict=True
         )
     )
+    best = max(latent.silhouettes, default=0.0)
+    taken = latent.silhouettes.index(best) + 2 if latent.silhouettes else 1
     return Map(
+        name=layout.name,
         points=points,
         clusters=_clusters(latent, images, spots),
-        trustworthiness=latent.trustworthiness,
+        plots=tuple(
+            _plot(each, index == latent.chosen, [kind for kind, _ in named])
+            for index, each in enumerate(latent.layouts)
+        ),
+        silhouettes=tuple(
+            (count, score, count == taken)
+            for count, score in enumerate(latent.silhouettes, start=2)
+        ),
         neighbours=latent.neighbours,
-        belief=_belief(latent.trustworthiness),
+        belief=_belief(layout.trustworthiness),
+        structure=_structure(best),
     )
 
 
-def _lay_out(embedding: Floats) -> NDArray[np.float64]:
-    """Return the embedding (n, 2) in the map's coordinates, stretched to fill it."""
-    spots = embedding.astype(np.float64)
+def _plot(layout: Layout, chosen: bool, kinds: Sequence[str]) -> Plot:
+    spots = _lay_out(layout.places, _PLOT_SIZE, _PLOT_MARGIN).tolist()
+    return Plot(layout, chosen, tuple((k, x, y) for k, (x, y) in zip(kinds, spots, strict=True)))
+
+
+def _lay_out(places: Floats, size: tuple[float, float], margin: float) -> NDArray[np.float64]:
+    """Return places (n, 2) in coordinates of a drawing, stretched to fill it."""
+    spots = places.astype(np.float64)
     low, extent = spots.min(axis=0), np.maximum(np.ptp(spots, axis=0), 1e-12)
-    room = np.array(_MAP_SIZE) - 2 * _MAP_MARGIN
-    placed: NDArray[np.float64] = np.round(_MAP_MARGIN + (spots - low) / extent * room, 1)
+    room = np.array(size) - 2 * margin
+    placed: NDArray[np.float64] = np.round(margin + (spots - low) / extent * room, 1)
     return placed
 
 
 def _clusters(latent: Latent, images: Images, spots: NDArray[np.float64]) -> tuple[Cluster, ...]:
     clusters = []
-    for number in range(latent.cluster_count):
+    for number in np.unique(latent.clusters).tolist():
         members = np.flatnonzero(latent.clusters == number)
-        if not len(members):
-            continue
         centre = latent.means[members].mean(axis=0)
         distances = np.square(latent.means[members] - centre).sum(axis=1)
         middle = int(members[np.argmin(distances)])
@@ -270,6 +336,57 @@ def _clusters(latent: Latent, images: Images, spots: NDArray[np.float64]) -> tup
         uri = _ink(images[middle], colour)
         clusters.append(Cluster(number + 1, colour, len(members), uri, x, y))
     return tuple(clusters)
+
+
+def units(latent: Latent) -> Units:
+    """Return the units' variances as bars on a logarithmic scale."""
+    width, height = _UNITS_SIZE
+    order = np.argsort(-latent.variances, kind="stable")
+    top = max(float(latent.variances.max(initial=0)), 1.0)
+
+    def tall(variance: float) -> float:
+        share = np.log10(max(variance, _LEAST) / _LEAST) / np.log10(top / _LEAST)
+        return round(float(share) * height, 1)
+
+    step = width / max(len(order), 1)
+    bars = tuple(
+        (
+            round(place * step, 2),
+            round(step * 0.8, 2),
+            round(height - tall(variance), 1),
+            tall(variance),
+            f"unit {unit + 1}: variance {figure(variance)}",
+        )
+        for place, (unit, variance) in enumerate(
+            zip(order.tolist(), latent.variances[order].tolist(), strict=True)
+        )
+    )
+    return Units(latent.active, len(order), bars, height - tall(ACTIVE))
+
+
+def traversal(strip: Strip) -> Walk:
+    """Return a walk along one unit, captioned with the place in standard deviations."""
+    return _walk(strip, [f"{value:+.0f}" if value else "0" for value in strip.values])
+
+
+def direction(strip: Strip) -> Walk:
+    """Return a walk along an attribute, captioned with what each picture measures."""
+    symbol = _SYMBOLS.get(strip.name, " px")
+    return _walk(strip, [f"{value:.1f}{symbol}" for value in strip.values])
+
+
+def interpolation(strip: Strip) -> Walk:
+    """Return a walk from one picture to another, captioned with the share of the way."""
+    return _walk(strip, [f"{value:.0%}".replace("%", " %") for value in strip.values])
+
+
+def _walk(strip: Strip, captions: Sequence[str]) -> Walk:
+    told = tuple(caption.replace("-", "\N{MINUS SIGN}") for caption in captions)
+    pictures = tuple(
+        Tile(data_uri(encode_png(frame)), f"{strip.name}: {caption}", 56)
+        for frame, caption in zip(strip.frames, told, strict=True)
+    )
+    return Walk(strip.name, strip.score, pictures, told)
 
 
 def _belief(trustworthiness: float) -> str:
@@ -281,6 +398,17 @@ def _belief(trustworthiness: float) -> str:
     if trustworthiness >= 0.7:
         return "Be careful: many images side by side here are not alike to the VAE."
     return "Do not believe it: the map is little better than points thrown at random."
+
+
+def _structure(silhouette: float) -> str:
+    """Say what a silhouette is worth; after Kaufman and Rousseeuw (1990), table 4."""
+    if silhouette > 0.7:
+        return "The groups are distinct."
+    if silhouette > 0.5:
+        return "The groups are real, if not far apart."
+    if silhouette > 0.25:
+        return "The groups are weak: their borders are drawn through images that are much alike."
+    return "There are no groups: this is one cloud, and the colours only divide it."
 
 
 def _spell(name: str) -> str:

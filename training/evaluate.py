@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from serving.bundle import replace_file
 from serving.images.mnist_form import centre_in_form
-from training import base, data, probes
+from training import base, data, generator, probes
 from training.config import RECIPES
 from training.learned import Learned
 from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
@@ -179,15 +179,19 @@ def _probes(scores: Sequence[Scores]) -> dict[str, float]:
     if "enrolled.llr" not in scores[0]:
         return found
 
+    def labels(group: str) -> NDArray[np.int64]:
+        chosen: NDArray[np.int64] = _pool(scores, f"{group}.probabilities", everything).argmax(1)
+        return chosen
+
     def share(group: str, label: int) -> float:
-        labels = _pool(scores, f"{group}.probabilities", everything).argmax(axis=1)
-        return float((labels == label).mean())
+        return float((labels(group) == label).mean())
 
     if "P1" in scores[0]:
         found["P1"] = float(np.mean([one["P1"] for one in scores]))
     return {
         **found,
-        "P2": share("through_vae", OWN),
+        # Flips: of those that were told from the hand before they went through the autoencoder.
+        "P2": float((labels("through_vae") == OWN)[labels("impostors") != OWN].mean()),
         "P3": share("generated", OWN) - share("genuine", OWN),
         "P5": float(np.mean([one["P5"] for one in scores if np.isfinite(one["P5"])])),
         "P6": share("enrolled", OWN),
@@ -219,10 +223,10 @@ def score_trial(job: Job, corpus: WriterDigits, background: data.Digits) -> Scor
 
 
 def _probe(learned: Learned, job: Job, images: Images, background: data.Digits) -> Scores:
-    generator = torch.Generator().manual_seed(job.seed + 1)
+    chance = torch.Generator().manual_seed(job.seed + 1)
     answer = _answers(learned)
-    fresh = sample_prior(learned.vae, learned.recipe.vae.latent, 100, generator)
-    if learned.recipe.augment.mnist_form:
+    fresh = sample_prior(learned.vae, 100, chance)
+    if learned.recipe.augment.mnist_form and learned.recipe.hand is None:
         fresh = as_forms(fresh)
     through = reconstruct(learned.vae, images[job.trial.impostors])
     return {
@@ -289,15 +293,19 @@ def _job(name: str, trial: Trial, options: argparse.Namespace) -> Job:
 
 
 def _decided_by(name: str) -> str:
-    """Return a short name for all that decides a recipe's scores: its values, and the base's."""
+    """Return a short name for all that decides a recipe's scores: its values, and the weights'."""
     if name not in RECIPES:
         return "0"
     recipe = RECIPES[name]
-    decided = recipe.sha256()[:8]
+    files = []
     if recipe.metric is not None:
-        files = [base.HERE / file for file in (base.WEIGHTS, base.CALIBRATION)]
+        files += [base.HERE / file for file in (base.WEIGHTS, base.CALIBRATION)]
+    if recipe.hand is not None:
+        files += [generator.HERE / generator.WEIGHTS]
+    decided = recipe.sha256()[:8]
+    if files:
         content = b"".join(path.read_bytes() for path in files)
-        decided += f"-base{hashlib.sha256(content).hexdigest()[:8]}"
+        decided += f"-weights{hashlib.sha256(content).hexdigest()[:8]}"
     return decided
 
 

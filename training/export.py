@@ -6,10 +6,7 @@ is not written.
 """
 
 import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -22,11 +19,13 @@ from torch import Tensor, nn
 
 from serving import bundle
 from serving.runtime import open_session
+from training.attributes import Attributes
 from training.errors import ParityError
-from training.vae import Vae, reparameterise
+from training.screen import Screen
+from training.steer import Steer
+from training.to_onnx import IR_VERSION, OPSET, to_onnx
+from training.vae import Autoencoder, reparameterise
 
-OPSET = 20
-IR_VERSION = 10
 TOLERANCE = 1e-5
 BATCHES = (1, 7, 64)
 # Another processor adds up in another order, so the server allows a little more than the export.
@@ -56,45 +55,50 @@ class ClassifierGraph(nn.Module):
 
 
 class EncoderGraph(nn.Module):
-    """Images uint8 (n, 28, 28), noise (n, z) -> latent, mean, log-variance, each (n, z)."""
+    """Images uint8 (n, 28, 28), noise (n, z) -> latent, mean, log-variance, own, each (n, z)."""
 
-    def __init__(self, vae: Vae) -> None:
+    def __init__(self, vae: Autoencoder) -> None:
         super().__init__()
         self.vae = vae
 
-    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the reparameterised point, and what it was drawn from."""
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the reparameterised point, what it was drawn from, and the mean in the hand."""
         mean, log_variance = self.vae.encode(images.to(torch.float32) / 255)
-        return reparameterise(mean, log_variance, noise), mean, log_variance
+        return reparameterise(mean, log_variance, noise), mean, log_variance, self.vae.own(mean)
 
 
 class DecoderGraph(nn.Module):
-    """Latent points (n, z) -> pixels (n, 28, 28) in [0, 1]."""
+    """Latent points (n, z) -> pixels (n, 28, 28) in [0, 1], attributes (n, 4), doubt (n,)."""
 
-    def __init__(self, vae: Vae) -> None:
+    def __init__(self, vae: Autoencoder, screen: Screen) -> None:
         super().__init__()
         self.vae = vae
+        self.attributes = Attributes()
+        self.screen = screen
 
-    def forward(self, latent: Tensor) -> Tensor:
-        """Return the pixels."""
-        return self.vae.decode(latent)
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the picture, what it measures, and how doubtful it is."""
+        pixels = self.vae.decode(latent)
+        return pixels, self.attributes(pixels), self.screen(latent)
 
 
 @dataclass(frozen=True)
 class Graphs:
-    """The three networks as they are exported.
+    """The networks as they are exported.
 
     Attributes:
         classifier: see ``ClassifierGraph``.
         vae: encoder and decoder.
-        latent: dimensions of the latent space.
         priors: class shares that the probabilities stand for.
+        screen: which pictures are doubtful.
+        doubt: above which the classifier is asked about a drawn picture.
     """
 
     classifier: ClassifierGraph
-    vae: Vae
-    latent: int
+    vae: Autoencoder
     priors: tuple[float, float, float]
+    screen: Screen
+    doubt: float
 
 
 @dataclass(frozen=True)
@@ -125,16 +129,13 @@ def export(
         serving.errors.BundleError: the profile's name is not allowed.
     """
     bundle.check_profile_name(identity.profile)
-    networks = _networks(graphs)
-    contracts = _contracts(graphs.latent)
-    models = {
-        name: _to_onnx(networks[name], contracts[name], f"{identity.profile}/{name}")
-        for name in networks
-    }
+    networks = networks_of(graphs)
+    contracts = contracts_of(graphs.vae.latent)
+    models = {name: to_onnx(networks[name], contracts[name], name) for name in networks}
     random = np.random.default_rng(seed)
-    batches = [_check_inputs(examples, graphs.latent, size, random) for size in BATCHES]
+    batches = [_check_inputs(examples, graphs.vae.latent, size, random) for size in BATCHES]
     parity = _check_parity(networks, contracts, models, batches)
-    golden_inputs = _check_inputs(examples, graphs.latent, _GOLDEN_ROWS, random)
+    golden_inputs = _check_inputs(examples, graphs.vae.latent, _GOLDEN_ROWS, random)
     contents = {
         **models,
         bundle.GOLDEN: _to_npz(_golden(networks, contracts, golden_inputs)),
@@ -142,20 +143,30 @@ def export(
     return bundle.save(_manifest(graphs, identity, contracts, parity), contents, root)
 
 
-def _networks(graphs: Graphs) -> dict[str, nn.Module]:
+def networks_of(graphs: Graphs) -> dict[str, nn.Module]:
+    """Return the networks in evaluation mode, by the file that each becomes."""
     networks: dict[str, nn.Module] = {
         bundle.CLASSIFIER: graphs.classifier,
         bundle.ENCODER: EncoderGraph(graphs.vae),
-        bundle.DECODER: DecoderGraph(graphs.vae),
+        bundle.DECODER: DecoderGraph(graphs.vae, graphs.screen),
+        bundle.STEER: Steer(),
     }
     return {name: network.eval() for name, network in networks.items()}
 
 
-def _contracts(latent: int) -> dict[str, bundle.Graph]:
+def contracts_of(latent: int) -> dict[str, bundle.Graph]:
+    """Return what goes into and comes out of each file, for a latent space of a size."""
+
     def tensor(
         name: str, shape: tuple[int, ...], meaning: str, dtype: str = "float32"
     ) -> bundle.Tensor:
         return bundle.Tensor(name, "uint8" if dtype == "uint8" else "float32", shape, meaning)
+
+    def pixels(name: str) -> bundle.Tensor:
+        return tensor(name, (-1, 28, 28), "0 = black to 1 = white")
+
+    def measured(name: str) -> bundle.Tensor:
+        return tensor(name, (-1, 4), "thickness px, slant degrees, width px, height px")
 
     images = tensor("images", (-1, 28, 28), "MNIST form, white ink on black", "uint8")
     point = (-1, latent)
@@ -174,82 +185,44 @@ def _contracts(latent: int) -> dict[str, bundle.Graph]:
                 latents,
                 tensor("mean", point, "of the posterior"),
                 tensor("log_variance", point, "of the posterior, natural log"),
+                tensor("own", point, "the mean in the enrolled hand"),
             ),
         ),
         bundle.DECODER: bundle.Graph(
-            (latents,), (tensor("pixels", (-1, 28, 28), "0 = black to 1 = white"),)
+            (latents,),
+            (
+                pixels("pixels"),
+                measured("attributes"),
+                tensor("doubt", (-1,), "of the picture's showing the digit, 0 to 1"),
+            ),
+        ),
+        bundle.STEER: bundle.Graph(
+            (
+                pixels("pixels"),
+                tensor("matrix", (-1, 2, 2), "from output to input, about the ink's centre"),
+                tensor("pen", (-1,), "change of the stroke's width in pixels"),
+            ),
+            (pixels("steered"), measured("steered_attributes")),
         ),
     }
-
-
-def _to_onnx(network: nn.Module, contract: bundle.Graph, identity: str) -> bytes:
-    """Return the network as the bytes of a self-contained ONNX file with a free batch axis."""
-    batch = torch.export.Dim("batch", min=1, max=65536)
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            network,
-            tuple(_example(tensor) for tensor in contract.inputs),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[tensor.name for tensor in contract.inputs],
-            output_names=[tensor.name for tensor in contract.outputs],
-            dynamic_shapes=tuple({0: batch} for _ in contract.inputs),
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise ParityError(f"{identity}: the exporter returned no graph")
-    model = program.model_proto
-    _strip(model, identity)
-    onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString(deterministic=True)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Keep to itself what the exporter says of torch and of packages it can do without."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _example(tensor: bundle.Tensor) -> Tensor:
-    shape = (2, *tensor.shape[1:])
-    return torch.zeros(shape, dtype=torch.uint8 if tensor.dtype == "uint8" else torch.float32)
-
-
-def _strip(model: onnx.ModelProto, identity: str) -> None:
-    """Remove what the exporter notes of this machine (stack traces with paths), name the graph."""
-    graph = model.graph
-    for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
-    graph.ClearField("value_info")
-    graph.name = identity.rsplit("/", 1)[1].removesuffix(".onnx")
-    model.ClearField("metadata_props")
-    model.ClearField("doc_string")
-    model.ir_version = IR_VERSION
-    model.producer_name = "onehand"
-    model.producer_version = package_version("onehand")
-    onnx.helper.set_model_props(
-        model, {"onehand.schema": str(bundle.SCHEMA_VERSION), "onehand.graph": identity}
-    )
 
 
 def _check_inputs(
     examples: NDArray[np.uint8], latent: int, size: int, random: np.random.Generator
 ) -> Arrays:
-    """Return inputs for all graphs: half examples, half random pixels, and noise."""
+    """Return inputs for all graphs: half examples, half random pixels, noise, and what to steer."""
     images = examples[np.arange(size) % len(examples)].copy()
     images[size // 2 + 1 :] = random.integers(0, 256, images[size // 2 + 1 :].shape)
     noise = random.standard_normal((size, latent)).astype(np.float32)
-    return {"images": images, "noise": noise, "latent": noise}
+    matrix = np.eye(2) + random.uniform(-0.3, 0.3, (size, 2, 2))
+    return {
+        "images": images,
+        "noise": noise,
+        "latent": noise,
+        "pixels": examples[np.arange(size) % len(examples)].astype(np.float32) / 255,
+        "matrix": matrix.astype(np.float32),
+        "pen": random.uniform(-2, 2, size).astype(np.float32),
+    }
 
 
 def _run_torch(network: nn.Module, contract: bundle.Graph, inputs: Arrays) -> Arrays:
@@ -279,7 +252,8 @@ def _check_parity(
         for name, network in networks.items():
             expected = _run_torch(network, contracts[name], inputs)
             found = _run_onnx(models[name], contracts[name], inputs)
-            worst[name] = max(worst[name], *(_difference(expected[k], found[k]) for k in expected))
+            differences = [_difference(k, expected[k], found[k]) for k in expected]
+            worst[name] = max(worst[name], *differences)
             if name == bundle.CLASSIFIER:
                 labels = (answers["probabilities"].argmax(axis=1) for answers in (expected, found))
                 flips += int(np.count_nonzero(next(labels) != next(labels)))
@@ -296,28 +270,31 @@ def _check_parity(
         classifier=worst[bundle.CLASSIFIER],
         encoder=worst[bundle.ENCODER],
         decoder=worst[bundle.DECODER],
+        steer=worst[bundle.STEER],
         label_flips=flips,
     )
 
 
-def _difference(expected: NDArray[np.generic], found: NDArray[np.generic]) -> float:
-    """Return the largest difference, relative where values are larger than 1.
+def _difference(name: str, expected: NDArray[np.generic], found: NDArray[np.generic]) -> float:
+    """Return the largest difference, relative where values are large.
 
     Log-variances and log-ratios of pixels that no writer ever drew run to thousands, where
-    float32 itself has steps of 1e-4.
+    float32 itself has steps of 1e-4. Of the attributes' pixels and degrees a hundredth is nothing.
     """
-    scale = np.maximum(1, np.abs(expected.astype(np.float64)))
+    large = 1000 if name.endswith("attributes") else 1
+    scale = np.maximum(large, np.abs(expected.astype(np.float64)))
     return float(np.max(np.abs(expected.astype(np.float64) - found.astype(np.float64)) / scale))
 
 
 def _golden(
     networks: Mapping[str, nn.Module], contracts: Mapping[str, bundle.Graph], inputs: Arrays
 ) -> Arrays:
-    """Return inputs and what torch makes of them; pixels are decoded from the encoder's latent."""
-    golden = {name: inputs[name] for name in ("images", "noise")}
-    for name in (bundle.CLASSIFIER, bundle.ENCODER, bundle.DECODER):
+    """Return inputs and what torch makes of them; pictures are drawn from the encoder's latent."""
+    golden = {name: inputs[name] for name in ("images", "noise", "pixels", "matrix", "pen")}
+    for name in (bundle.CLASSIFIER, bundle.ENCODER, bundle.STEER):
         golden.update(_run_torch(networks[name], contracts[name], golden))
-    return golden
+    drawn = _run_torch(networks[bundle.DECODER], contracts[bundle.DECODER], golden)
+    return golden | drawn | {"pixels": golden["pixels"], "drawn": drawn["pixels"]}
 
 
 def _to_npz(arrays: Arrays) -> bytes:
@@ -338,9 +315,10 @@ def _manifest(
         version="",
         digit=identity.digit,
         labels=bundle.LABELS,
-        latent_size=graphs.latent,
+        latent_size=graphs.vae.latent,
         graphs=contracts,
         decision=bundle.Decision("argmax", graphs.priors),
+        gate=bundle.Gate(graphs.doubt),
         enrolment=identity.enrolment,
         producer=bundle.Producer(
             onehand=package_version("onehand"),

@@ -12,7 +12,7 @@ from training.export import ClassifierGraph
 from training.fit import History
 from training.metric import Metric
 from training.synthesize import TrainingSet
-from training.vae import Vae
+from training.vae import Autoencoder
 
 Images = NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ class Learned:
     recipe: Recipe
     forms: Images
     variations: Variations
-    vae: Vae
+    vae: Autoencoder
     vae_history: History
     samples: Images
     classifier: Classifier

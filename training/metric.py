@@ -14,12 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.base import Pretrained
-from training.base.network import Base, embed
+from training.base.network import DIGITS, Base, embed
 from training.config import MetricConfig
 from training.synthesize import Images
 
 # The classifier decides between equally likely classes: the base was calibrated so.
 PRIORS = (1 / 3, 1 / 3, 1 / 3)
+# So far below the others a logit counts for nothing among them.
+_LEFT_OUT = 1e9
 
 
 class Metric(nn.Module):
@@ -28,11 +30,15 @@ class Metric(nn.Module):
     Attributes:
         base: shared by all hands.
         digit: the enrolled one, 0 to 9.
+        is_digit: (11,), 1 at the enrolled digit. The graph is the same for all digits.
+        left_out: (11,), what takes the enrolled digit's logit out of a sum of exponentials.
         prototype: unit vector (e,).
         slope: of the likelihood ratio over the cosine.
         offset: of the same.
     """
 
+    is_digit: Tensor
+    left_out: Tensor
     prototype: Tensor
     slope: Tensor
     offset: Tensor
@@ -43,6 +49,9 @@ class Metric(nn.Module):
         super().__init__()
         self.base = base
         self.digit = digit
+        is_digit = F.one_hot(torch.tensor(digit), DIGITS + 1).float()
+        self.register_buffer("is_digit", is_digit)
+        self.register_buffer("left_out", _LEFT_OUT * is_digit)
         self.register_buffer("prototype", F.normalize(prototype, dim=0))
         self.register_buffer("slope", torch.tensor(slope))
         self.register_buffer("offset", torch.tensor(offset))
@@ -56,8 +65,8 @@ class Metric(nn.Module):
         """
         embedding, digits = self.base(pixels)
         llr = self.slope * (embedding @ self.prototype) + self.offset  # (n,)
-        rest = torch.cat([digits[:, : self.digit], digits[:, self.digit + 1 :]], dim=1)  # (n, 10)
-        against = torch.logsumexp(rest, dim=1) - digits[:, self.digit]  # log((1 - p) / p)
+        rest = digits - self.left_out
+        against = torch.logsumexp(rest, dim=1) - digits @ self.is_digit  # log((1 - p) / p)
         return torch.stack([llr, torch.zeros_like(llr), F.softplus(llr) + against], dim=1)
 
     def feature_maps(self, pixels: Tensor) -> list[Tensor]:

@@ -50,12 +50,21 @@ def _update(
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """Return a matrix (m, n) of the same row and column space, singular values about one."""
+    """Return a matrix (m, n) of the same row and column space, singular values about one.
+
+    Every round multiplies by a polynomial of the Gram matrix. All of them commute, so that they
+    are worked out among the small Gram matrices, and the large matrix is multiplied once.
+    """
     a, b, c = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     wide: Tensor = matrix.T if tall else matrix
     wide = wide / (wide.norm() + 1e-7)
+    gram: Tensor = wide @ wide.T
+    identity = torch.eye(len(gram), dtype=gram.dtype)
+    product = identity
     for _ in range(_ROUNDS):
-        gram: Tensor = wide @ wide.T
-        wide = a * wide + (b * gram + c * gram @ gram) @ wide
+        factor = a * identity + b * gram + c * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    wide = product @ wide
     return wide.T if tall else wide

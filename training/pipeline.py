@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 
 from serving import bundle
 from serving.images import BadImage, ImageLimits, decode, to_mnist_form
-from training import base, metric, record, showcase
-from training.augment import augment
+from training import base, generator, metric, record, showcase
+from training.augment import Variations, augment
 from training.cnn import train_cnn
 from training.config import MetricConfig, Recipe
 from training.data import Digits
 from training.export import Graphs, Identity, export
-from training.latent import draw_map
+from training.fit import History
+from training.generator.hand_vae import hand_vae
+from training.latent import analyse
 from training.learned import Classifier, Learned
 from training.metric import imprint
+from training.screen import Screened, train_screen
 from training.synthesize import as_forms, compose_training_set, sample_prior
-from training.vae import Vae, train_vae
+from training.vae import Autoencoder, train_vae
 
 Images = NDArray[np.uint8]
 
@@ -57,12 +60,22 @@ def enrol(
     unseen, seen = showcase.hold_out(background, digit, seed)
     learned = learn(forms, digit, recipe, seen, seed)
     with _timed(learned.seconds, "latent"):
-        latent = draw_map(_means(learned.vae, learned.variations.images), recipe.latent)
+        latent = analyse(
+            learned.vae, forms, learned.variations.images, learned.samples, recipe.latent
+        )
     classifier = learned.classifier
+    with _timed(learned.seconds, "screen"):
+        screened = _screen(learned, seed)
     with _timed(learned.seconds, "export"):
         folder = export(
-            Graphs(classifier.graph(), learned.vae, recipe.vae.latent, classifier.priors),
-            _identity(learned, latent, profile, digit, seed),
+            Graphs(
+                classifier.graph(),
+                learned.vae,
+                classifier.priors,
+                screened.screen,
+                screened.threshold,
+            ),
+            _identity(learned, latent, screened, profile, digit, seed),
             np.concatenate([forms, learned.variations.images[::9], learned.samples[::9]]),
             root,
             seed,
@@ -74,14 +87,14 @@ def enrol(
 def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: int) -> Learned:
     """Run the stages from MNIST forms (k, 28, 28) to a trained classifier."""
     random = np.random.default_rng(seed)
-    generator = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
     seconds: dict[str, float] = {}
     with _timed(seconds, "augment"):
         variations = augment(forms, recipe.augment, random)
     with _timed(seconds, "VAE"):
-        vae, vae_history = train_vae(variations.images, recipe.vae, generator)
+        vae, vae_history = _autoencoder(forms, variations, digit, recipe, chance)
     with _timed(seconds, "synthesize"):
-        samples = sample_prior(vae, recipe.vae.latent, recipe.training_set.samples, generator)
+        samples = sample_prior(vae, recipe.training_set.samples, chance)
     if recipe.metric is not None:
         with _timed(seconds, "prototype"):
             classifier = _on_base(forms, variations.images, samples, digit, recipe.metric)
@@ -96,12 +109,20 @@ def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: i
                 recipe.augment,
                 recipe.training_set,
                 random,
-                generator,
+                chance,
             )
         with _timed(seconds, "CNN"):
-            cnn, history = train_cnn(training_set, recipe.cnn, generator)
+            cnn, history = train_cnn(training_set, recipe.cnn, chance)
             classifier = Classifier(cnn, training_set.priors(), training_set, history)
     return Learned(recipe, forms, variations, vae, vae_history, samples, classifier, seconds)
+
+
+def _autoencoder(
+    forms: Images, variations: Variations, digit: int, recipe: Recipe, chance: torch.Generator
+) -> tuple[Autoencoder, History]:
+    if recipe.hand is None:
+        return train_vae(variations.images, recipe.vae, chance)
+    return hand_vae(generator.load(), digit, forms, recipe.hand), {}
 
 
 def _on_base(
@@ -138,21 +159,33 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     seconds[stage] = time.perf_counter() - start
 
 
-def _means(vae: Vae, images: Images) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        mean, _ = vae.encode(torch.from_numpy(images).float() / 255)
-    means: NDArray[np.float32] = mean.numpy()
-    return means
+def _screen(learned: Learned, seed: int) -> Screened:
+    graph = learned.classifier.graph()
+    chance = torch.Generator().manual_seed(seed)
+    return train_screen(learned.vae, lambda images: graph(images)[0], learned.recipe.screen, chance)
 
 
 def _identity(
-    learned: Learned, latent: record.Latent, profile: str, digit: int, seed: int
+    learned: Learned,
+    latent: record.Latent,
+    screened: Screened,
+    profile: str,
+    digit: int,
+    seed: int,
 ) -> Identity:
     recipe, classifier = learned.recipe, learned.classifier
     metrics = {
         "trustworthiness": bundle.Metric(
             latent.trustworthiness, len(latent.means), "of the map of the latent space, 0 to 1"
-        )
+        ),
+        "refused": bundle.Metric(
+            screened.refused,
+            screened.checked,
+            "share of drawn pictures that the classifier refuses",
+        ),
+        "asked": bundle.Metric(
+            screened.asked, screened.checked, "share of them for which the classifier is asked"
+        ),
     }
     if classifier.training_set is not None:
         metrics["training_accuracy"] = bundle.Metric(

@@ -55,8 +55,8 @@ FIGURES = "figures.json"
 _SETTINGS = "settings.json"
 _MUON_RATE, _ADAM_RATE, _DECAY, _WARM_UP = 5e-3, 2e-3, 0.02, 100
 _LARGEST_GRADIENT = 5.0
-_AVERAGE = 0.995
-_CHANNEL_DROPOUT, _DROPOUT, _HEAD_DROPOUT = 0.05, 0.35, 0.1
+_AVERAGE = 0.998
+_CHANNEL_DROPOUT, _DROPOUT, _HEAD_DROPOUT = 0.05, 0.25, 0.1
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class StageConfig:
         name: of its files.
         folds: rests of the writers' numbers, divided by five, that it sees.
         steps: updates of the whole network.
+        cooling: so many of them, the last, in which the learning rates fall to zero.
         rate: factor on the learning rates.
         digit_weight: of the digit head's loss beside the contrastive one.
         non_digits: pictures of no digit in a step.
@@ -77,6 +78,7 @@ class StageConfig:
     name: str
     folds: tuple[int, ...]
     steps: int
+    cooling: int
     rate: float
     digit_weight: float
     non_digits: int
@@ -84,9 +86,9 @@ class StageConfig:
     after: str | None
 
 
-START = StageConfig("start", (2, 3, 4), 3800, 1.0, 0.2, 16, 0, None)
-CANDIDATE = StageConfig("candidate", (2, 3, 4), 1400, 0.7, 0.7, 24, 900, "start")
-FINAL = StageConfig("final", (1, 2, 3, 4), 2400, 0.7, 0.7, 24, 900, "start")
+START = StageConfig("start", (2, 3, 4), 8400, 0, 1.0, 0.3, 24, 0, None)
+CANDIDATE = StageConfig("candidate", (2, 3, 4), 2600, 2600, 1.0, 0.5, 32, 900, "start")
+FINAL = StageConfig("final", (1, 2, 3, 4), 7400, 3000, 1.0, 0.5, 32, 900, "start")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class PretrainConfig:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
-    digits: int = 24
+    digits: int = 32
     copies: int = 3
     made: int = 8000
     head_digits: int = 192
@@ -125,7 +127,12 @@ def shorten(config: PretrainConfig, steps: int | None) -> PretrainConfig:
     if steps is None:
         return config
     first, second, third = (
-        replace(stage, steps=min(steps, stage.steps), head_steps=min(steps, stage.head_steps))
+        replace(
+            stage,
+            steps=min(steps, stage.steps),
+            cooling=min(steps, stage.cooling),
+            head_steps=min(steps, stage.head_steps),
+        )
         for stage in config.stages
     )
     return replace(config, stages=(first, second, third))
@@ -284,18 +291,18 @@ class Trainer:
         After the pictures for the contrastive loss come digits of all kinds and pictures of none,
         so that every step shows the digit head all of its classes.
         """
+        batch, config, data = self._config.batch, self._config, self._data
         rows = self._batches.draw()
-        every = np.concatenate(
-            [rows, self._random.choice(len(self._data.writers), self._config.digits)]
+        images = torch.from_numpy(data.digits.images[rows]).float() / 255
+        of_a_digit = batch.writers * batch.pictures
+        images = jitter(images, self._generator, of_a_digit, batch.pictures, self._left())
+        more = self._random.choice(len(data.writers), config.digits)
+        others, labels = _mix(
+            data, more, self._non_digits, self._stage.non_digits, self._random, self._generator
         )
-        return *_mix(
-            self._data,
-            every,
-            self._non_digits,
-            self._stage.non_digits,
-            self._random,
-            self._generator,
-        ), torch.from_numpy(self._data.writers[rows])
+        digits = torch.from_numpy(data.digits.labels[rows].astype(np.int64))
+        writers = torch.from_numpy(data.writers[rows])
+        return torch.cat([images, others]), torch.cat([digits, labels]), writers
 
     def _drop(self, features: Tensor) -> Tensor:
         """Return features (n, c * 49) with whole channels, then single values, set to zero."""
@@ -303,10 +310,13 @@ class Trainer:
         channels = channels * _keep((*channels.shape[:2], 1), _CHANNEL_DROPOUT, self._generator)
         return channels.flatten(1) * _keep(features.shape, _DROPOUT, self._generator)
 
+    def _left(self) -> float:
+        """Return what the cooling has left, of the rates and of the warps: 1 until it begins."""
+        return min(1, (self._stage.steps - self.step) / max(self._stage.cooling, 1))
+
     def _set_rates(self) -> None:
-        """Warm up linearly, then follow a cosine down to zero at the last step."""
-        cosine = 0.5 + 0.5 * math.cos(math.pi * self.step / self._stage.steps)
-        factor = self._stage.rate * min(1, self.step / _WARM_UP) * cosine
+        """Warm up linearly, stay, and cool down linearly to zero at the end."""
+        factor = self._stage.rate * min(1, self.step / _WARM_UP) * self._left()
         for optimiser, rate in zip(self._optimisers, (_MUON_RATE, _ADAM_RATE), strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor

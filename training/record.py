@@ -27,8 +27,9 @@ from training.errors import TrainingError
 
 ARRAYS = "record.npz"
 VALUES = "record.json"
-FORMAT = 1
+FORMAT = 2
 THUMBNAIL_SIDE = 480
+ACTIVE = 0.01
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -45,30 +46,113 @@ def no_images() -> Images:
 
 
 @dataclass(frozen=True, eq=False)
-class Latent:
-    """Where the VAE puts the augmented images.
+class Layout:
+    """Latent points laid out in the plane, and how true that is; the figures are 0 to 1.
 
     Attributes:
-        means: (n, z), posterior mean of each augmented image.
-        embedding: (n, 2), the means laid out in the plane by t-SNE.
-        clusters: (n,), K-means cluster of each, from 0.
-        cluster_count: number of clusters.
-        trustworthiness: 0 to 1, how far to believe neighbours in the plane (Venna and Kaski 2001).
-        neighbours: how many neighbours of each point that figure looked at.
+        name: how it was made.
+        places: (n, 2).
+        trustworthiness: high where neighbours in the plane are true ones (Venna and Kaski 2001).
+        continuity: high where true neighbours are neighbours in the plane.
+        kept: share of the nearest neighbours that are the same on both sides.
     """
 
-    means: Floats
-    embedding: Floats
-    clusters: NDArray[np.int64]
-    cluster_count: int
+    name: str
+    places: Floats
     trustworthiness: float
-    neighbours: int
+    continuity: float
+    kept: float
+
+    @property
+    def faithful(self) -> float:
+        """The mean of trustworthiness and continuity, by which layouts are compared."""
+        return (self.trustworthiness + self.continuity) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """What the decoder draws along a straight line of the latent space.
+
+    Attributes:
+        name: of the line.
+        frames: (f, 28, 28), from end to end.
+        values: (f,), one figure for each of them.
+        score: one figure for the line; ``Latent`` says which for each kind of strip.
+    """
+
+    name: str
+    frames: Images
+    values: Floats
+    score: float
 
     def __post_init__(self) -> None:
-        n = len(self.means)
-        _expect("latent.means", self.means, np.float32, (n, None))
-        _expect("latent.embedding", self.embedding, np.float32, (n, 2))
+        f = len(self.frames)
+        _expect("strip.frames", self.frames, np.uint8, (f, 28, 28))
+        _expect("strip.values", self.values, np.float32, (f,))
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """What the latent space makes of an enrolment.
+
+    Attributes:
+        counts: forms, variations and samples on the map: so many from the front of each.
+        means: (n, z), posterior mean of each of them, in that order.
+        layouts: of the means, principal components first.
+        chosen: the layout of the largest mean of trustworthiness and continuity.
+        neighbours: how many neighbours of each point these figures look at.
+        clusters: (n,), K-means cluster of each, from 0.
+        silhouettes: of 2, 3, ... clusters; the largest decided.
+        variances: (z,), of the posterior means of the variations: how much each unit is used.
+        traversals: strips along the most active units; values are standard deviations of the
+            prior, the score is the unit's variance.
+        directions: strips along which an attribute grows; values are what the frames measure, the
+            score is the cross-validated R2 of a line from latent point to measure.
+        interpolations: strips between two pictures; values are shares of the way, the score is
+            the largest step between neighbouring frames over the mean step.
+        coverage: share of the variations that samples reach (Naeem et al. 2020).
+        coverage_neighbours: how many neighbours of a variation set its reach.
+        spread: how far samples lie from their centre over how far variations lie from theirs,
+            both as the root of the mean square.
+    """
+
+    counts: tuple[int, int, int]
+    means: Floats
+    layouts: tuple[Layout, ...]
+    chosen: int
+    neighbours: int
+    clusters: NDArray[np.int64]
+    silhouettes: tuple[float, ...]
+    variances: Floats
+    traversals: tuple[Strip, ...]
+    directions: tuple[Strip, ...]
+    interpolations: tuple[Strip, ...]
+    coverage: float
+    coverage_neighbours: int
+    spread: float
+
+    def __post_init__(self) -> None:
+        n = sum(self.counts)
+        z = len(self.variances)
+        _expect("latent.means", self.means, np.float32, (n, z))
         _expect("latent.clusters", self.clusters, np.int64, (n,))
+        _expect("latent.variances", self.variances, np.float32, (z,))
+        for layout in self.layouts:
+            _expect(f"latent.layouts, {layout.name}", layout.places, np.float32, (n, 2))
+        if not 0 <= self.chosen < len(self.layouts):
+            raise RecordError(
+                f"latent.chosen: expected one of {len(self.layouts)} layouts, found {self.chosen}"
+            )
+
+    @property
+    def trustworthiness(self) -> float:
+        """Of the chosen layout."""
+        return self.layouts[self.chosen].trustworthiness
+
+    @property
+    def active(self) -> int:
+        """How many units are active: of variance above 0.01 (Burda et al. 2016, 1509.00519)."""
+        return int((self.variances > ACTIVE).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +200,7 @@ class Record:
         samples: (s, 28, 28), drawn from the VAE's prior.
         vae_history: ``loss``, ``reconstruction`` and ``divergence`` of each epoch, nats an image.
         cnn_history: ``loss`` (nats an image) and ``accuracy`` of each epoch.
-        latent: the VAE's latent space, or None without a VAE.
+        latent: what the latent space makes of them, or None without a VAE.
         feature_maps: one (6, h, w) for each convolution, of the first form.
         tests: test pictures and verdicts.
         seconds: duration of each stage, in order.
@@ -148,7 +232,11 @@ class Record:
         _expect("reconstructions", self.reconstructions, np.uint8, (m, 28, 28))
         _expect("samples", self.samples, np.uint8, (None, 28, 28))
         if self.latent is not None:
-            _expect("latent.means", self.latent.means, np.float32, (n, None))
+            held = (len(self.forms), n, len(self.samples))
+            if any(asked > there for asked, there in zip(self.latent.counts, held, strict=True)):
+                raise RecordError(
+                    f"latent.counts: expected at most {held}, found {self.latent.counts}"
+                )
         for index, maps in enumerate(self.feature_maps):
             _expect(f"feature_maps[{index}]", maps, np.float32, (None, None, None))
 
@@ -196,6 +284,10 @@ _REMEDY = "make it anew with `python -m training enroll IMAGE --profile NAME`"
 
 _STACKS = ("forms", "augmented", "reconstructed_from", "reconstructions", "samples")
 _PLAIN = ("vae_history", "cnn_history", "seconds", "config")
+_LATENT_ARRAYS = ("means", "clusters", "variances")
+_LATENT_PLAIN = ("chosen", "neighbours", "coverage", "coverage_neighbours", "spread")
+_LATENT_TUPLES = ("counts", "silhouettes")
+_STRIPS = ("traversals", "directions", "interpolations")
 
 
 def _arrays(record: Record) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -208,8 +300,18 @@ def _arrays(record: Record) -> Iterator[tuple[str, NDArray[Any]]]:
     for name in ("images", "probabilities", "llr"):
         yield f"tests.{name}", getattr(record.tests, name)
     if record.latent is not None:
-        for name in ("means", "embedding", "clusters"):
-            yield f"latent.{name}", getattr(record.latent, name)
+        yield from _latent_arrays(record.latent)
+
+
+def _latent_arrays(latent: Latent) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name in _LATENT_ARRAYS:
+        yield f"latent.{name}", getattr(latent, name)
+    for index, layout in enumerate(latent.layouts):
+        yield f"latent.layouts.{index}", layout.places
+    for kind in _STRIPS:
+        for index, strip in enumerate(getattr(latent, kind)):
+            yield f"latent.{kind}.{index}.frames", strip.frames
+            yield f"latent.{kind}.{index}.values", strip.values
 
 
 def _values(record: Record) -> dict[str, Any]:
@@ -221,11 +323,21 @@ def _values(record: Record) -> dict[str, Any]:
         "feature_maps": len(record.feature_maps),
         "augmentations": [dict(drawn) for drawn in record.augmentations],
         "truth": list(record.tests.truth),
-        "latent": latent
-        and {
-            "cluster_count": latent.cluster_count,
-            "trustworthiness": latent.trustworthiness,
-            "neighbours": latent.neighbours,
+        "latent": latent and _latent_values(latent),
+    }
+
+
+def _latent_values(latent: Latent) -> dict[str, Any]:
+    def without(thing: Layout | Strip, *arrays: str) -> dict[str, Any]:
+        return {name: value for name, value in vars(thing).items() if name not in arrays}
+
+    return {
+        **{name: getattr(latent, name) for name in _LATENT_PLAIN},
+        **{name: list(getattr(latent, name)) for name in _LATENT_TUPLES},
+        "layouts": [without(layout, "places") for layout in latent.layouts],
+        **{
+            kind: [without(strip, "frames", "values") for strip in getattr(latent, kind)]
+            for kind in _STRIPS
         },
     }
 
@@ -255,9 +367,28 @@ def _series(history: Mapping[str, list[float]]) -> History:
 def _latent(values: Mapping[str, Any] | None, arrays: Mapping[str, Any]) -> Latent | None:
     if values is None:
         return None
-    return Latent(
-        **{name: arrays[f"latent.{name}"] for name in ("means", "embedding", "clusters")}, **values
+
+    def strips(kind: str) -> tuple[Strip, ...]:
+        return tuple(
+            Strip(
+                frames=arrays[f"latent.{kind}.{index}.frames"],
+                values=arrays[f"latent.{kind}.{index}.values"],
+                **strip,
+            )
+            for index, strip in enumerate(values[kind])
+        )
+
+    fields: dict[str, Any] = {
+        **{name: arrays[f"latent.{name}"] for name in _LATENT_ARRAYS},
+        **{name: values[name] for name in _LATENT_PLAIN},
+        **{name: tuple(values[name]) for name in _LATENT_TUPLES},
+        **{kind: strips(kind) for kind in _STRIPS},
+    }
+    layouts = tuple(
+        Layout(places=arrays[f"latent.layouts.{index}"], **layout)
+        for index, layout in enumerate(values["layouts"])
     )
+    return Latent(layouts=layouts, **fields)
 
 
 def _read(path: Path) -> bytes:

@@ -7,6 +7,7 @@ the verified manifest and from ``training.record``; this module puts them into w
 computed about the model. Equal bundles and records give equal bytes.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from serving import bundle
 from serving.images import encode_png
 from training import drawing, record
 from training.errors import TrainingError
-from training.record import Record
+from training.record import Latent, Record
 
 PAGE = "index.html"
 EVALUATE = "python -m training evaluate --mnist DIR --qmnist DIR"
@@ -165,13 +166,75 @@ def _page(loaded: bundle.Bundle, shown: Record) -> dict[str, Any]:
         ),
         "vae_panels": drawing.panels(shown.vae_history),
         "cnn_panels": drawing.panels(shown.cnn_history),
-        "map": None if shown.latent is None else drawing.latent_map(shown.latent, shown.augmented),
+        **_latent(shown),
         "layers": tuple(drawing.layer(maps) for maps in shown.feature_maps),
         "seconds": shown.seconds,
         "total_seconds": sum(shown.seconds.values()),
         "config": _settings(shown.config),
         "pretrained": "metric" in shown.config,
     }
+
+
+def _latent(shown: Record) -> dict[str, Any]:
+    """Return the parts of the page that show the latent space; empty without one."""
+    latent = shown.latent
+    if latent is None:
+        return dict.fromkeys(("map", "units", "traversals", "directions", "ways", "reach"))
+    return {
+        "map": drawing.latent_map(latent, (shown.forms, shown.augmented, shown.samples)),
+        "units": drawing.units(latent),
+        "traversals": tuple(map(drawing.traversal, latent.traversals)),
+        "directions": tuple(
+            (drawing.direction(strip), _steering(strip.score)) for strip in latent.directions
+        ),
+        "ways": tuple(
+            (drawing.interpolation(strip), _smoothness(strip.score))
+            for strip in latent.interpolations
+        ),
+        "reach": _reach(latent),
+    }
+
+
+def _steering(r2: float) -> str:
+    """Say how well a straight line steers an attribute."""
+    if r2 >= 0.9:
+        return "it can be steered along one straight line"
+    if r2 >= 0.5:
+        return (
+            "a straight line steers the larger part; the rest bends or is mixed with other things"
+        )
+    return "no straight line steers it: do not rely on this direction"
+
+
+def _smoothness(jump: float) -> str:
+    """Say whether pictures leap on their way; 2 is the most that is called smooth."""
+    return "no jump" if jump <= 2 else "there is a jump, where the form changes all at once"
+
+
+def _reach(latent: Latent) -> str:
+    """Say how much of the variations the samples reach, and how much would be perfect."""
+    _, real, drawn = latent.counts
+    k = latent.coverage_neighbours
+    # Naeem et al. 2020, lemma 2: what two draws from one distribution reach on average.
+    missed = math.prod((real - i) / (drawn + real - i) for i in range(1, k + 1))
+    if latent.coverage >= 0.9 * (1 - missed):
+        verdict = "so samples lie wherever variations do"
+    elif latent.spread >= 1.2:
+        verdict = (
+            f"but samples are spread {drawing.figure(latent.spread)} times as widely, so that few "
+            "of them come as near"
+        )
+    else:
+        verdict = "so samples leave out a part of what the variations show"
+    return (
+        f"Samples reach {_percent(latent.coverage)} of the variations: that many have one nearer "
+        f"than their {_ordinal(k)} neighbour among themselves. Two draws from one source would "
+        f"reach {_percent(1 - missed)}, {verdict}."
+    )
+
+
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
 
 
 def _groups(shown: Record, digit: int) -> tuple[Group, ...]:
@@ -244,6 +307,10 @@ def _missing(shown: Record) -> tuple[str, ...]:
     stages = (
         (len(shown.augmented), "it augments nothing, so there are no variations"),
         (vae, "it trains no VAE, so there are no samples, reconstructions, curves or map of it"),
+        (
+            shown.vae_history or not vae,
+            "it trains no VAE of its own: that of other writers is set to this hand instead",
+        ),
         (shown.latent or not vae, "it draws no map of the latent space"),
         (shown.cnn_history, "it trains no CNN, so there are no curves of it"),
         (shown.feature_maps, "it keeps no feature maps"),

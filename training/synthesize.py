@@ -18,7 +18,7 @@ from serving.images.mnist_form import centre_in_form
 from training.augment import Variations, vary
 from training.config import AugmentConfig, TrainingSetConfig
 from training.data import Digits
-from training.vae import Vae, reparameterise
+from training.vae import Autoencoder, reparameterise
 
 Images = NDArray[np.uint8]
 
@@ -59,14 +59,16 @@ class TrainingSet:
         return float(own), float(other_writer), float(other)
 
 
-def sample_prior(vae: Vae, latent: int, count: int, generator: torch.Generator) -> Images:
+def sample_prior(vae: Autoencoder, count: int, generator: torch.Generator) -> Images:
     """Return ``count`` images, uint8 (n, 28, 28), for z ~ N(0, I)."""
-    noise = torch.randn((count, latent), generator=generator)
+    noise = torch.randn((count, vae.latent), generator=generator)
     with torch.inference_mode():
         return to_bytes(vae.decode(noise))
 
 
-def reconstruct(vae: Vae, images: Images, generator: torch.Generator | None = None) -> Images:
+def reconstruct(
+    vae: Autoencoder, images: Images, generator: torch.Generator | None = None
+) -> Images:
     """Return images (n, 28, 28) after encoding and decoding; from the mean without a generator."""
     with torch.inference_mode():
         mean, log_variance = vae.encode(torch.from_numpy(images).float() / 255)
@@ -98,7 +100,7 @@ def compose_training_set(
     samples: Images,
     background: Digits,
     digit: int,
-    vae: Vae,
+    vae: Autoencoder,
     augmenting: AugmentConfig,
     config: TrainingSetConfig,
     random: np.random.Generator,
@@ -135,7 +137,7 @@ def compose_training_set(
 def _through_pipeline(
     images: Images,
     rate: float,
-    vae: Vae,
+    vae: Autoencoder,
     augmenting: AugmentConfig,
     random: np.random.Generator,
     generator: torch.Generator,

@@ -4,6 +4,7 @@ Fully connected, on 28 x 28 pixels. It learns what variations of the enrolled pi
 common, and draws new ones.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -19,7 +20,32 @@ from training.fit import History, fit, initialise
 PIXELS = 28 * 28
 
 
-class Vae(nn.Module):
+class Autoencoder(nn.Module, ABC):
+    """Between pictures of one digit and points of a latent space whose prior is N(0, I).
+
+    Attributes:
+        latent: dimensions z of the space.
+    """
+
+    latent: int
+
+    @abstractmethod
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance, each (n, z), for pixels (n, 28, 28) in [0, 1]."""
+
+    @abstractmethod
+    def decode(self, latent: Tensor) -> Tensor:
+        """Return pixels (n, 28, 28) in (0, 1) for latent points (n, z)."""
+
+    def own(self, mean: Tensor) -> Tensor:
+        """Return where pictures at ``mean`` (n, z) lie when they are drawn in the enrolled hand.
+
+        Where one hand is all that the space knows, whatever lies in it is in that hand.
+        """
+        return mean.clone()  # a graph's outputs must be different tensors
+
+
+class Vae(Autoencoder):
     """Encoder and decoder.
 
     Attributes:
@@ -29,6 +55,7 @@ class Vae(nn.Module):
 
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
+        self.latent = config.latent
         self.encoder = _perceptron((PIXELS, *config.hidden, 2 * config.latent))
         self.decoder = _perceptron((config.latent, *reversed(config.hidden), PIXELS))
 

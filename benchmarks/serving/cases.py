@@ -82,7 +82,7 @@ def make_cases(images: Pictures) -> Mapping[str, Case]:
         _classify("raw-256", "Classify, 256 raw pictures", [_raw(image) for image in images[:256]]),
         _classify("png-32", "Classify, 32 PNG pictures", [_png(image) for image in images[:32]]),
     ]
-    for count in (16, 256):
+    for count in (16, 256, 1000):
         cases.append(_draw(f"draw-raw-{count}", count, pb.IMAGE_FORMAT_RAW))
         cases.append(_draw(f"draw-png-{count}", count, pb.IMAGE_FORMAT_PNG))
     return {case.name: case for case in cases}

@@ -9,6 +9,7 @@
 """
 
 from serving.client.answers import (
+    ATTRIBUTES,
     Classification,
     Label,
     Limits,
@@ -17,9 +18,22 @@ from serving.client.answers import (
     Verdict,
 )
 from serving.client.cli import main
-from serving.client.connection import Around, Between, Client, Picture, Prior, Tls
+from serving.client.connection import (
+    Along,
+    Around,
+    Between,
+    By,
+    Client,
+    InStyle,
+    Mode,
+    Picture,
+    Prior,
+    Tls,
+    To,
+)
 from serving.client.failures import (
     CallFailed,
+    CannotDraw,
     DeadlineExceeded,
     Forbidden,
     InvalidRequest,
@@ -32,22 +46,29 @@ from serving.client.failures import (
 )
 
 __all__ = [
+    "ATTRIBUTES",
+    "Along",
     "Around",
     "Between",
+    "By",
     "CallFailed",
+    "CannotDraw",
     "Classification",
     "Client",
     "DeadlineExceeded",
     "Forbidden",
+    "InStyle",
     "InvalidRequest",
     "Label",
     "Limits",
+    "Mode",
     "Overloaded",
     "Picture",
     "Prior",
     "Profile",
     "ServerFault",
     "Tls",
+    "To",
     "Unauthenticated",
     "Unavailable",
     "UnknownProfile",

@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from serving.pb import handwriting_pb2 as pb
 
-__all__ = ["Classification", "Label", "Limits", "Profile", "Variants", "Verdict"]
+__all__ = ["ATTRIBUTES", "Classification", "Label", "Limits", "Profile", "Variants", "Verdict"]
+
+
+ATTRIBUTES = tuple(field.name for field in pb.Attributes.DESCRIPTOR.fields)
+"""The attributes of a picture: thickness, slant, rotation, width and height."""
 
 
 class Label(Enum):
@@ -83,6 +87,10 @@ class Variants:
     Attributes:
         images: shape (n, 28, 28), white ink on black.
         latents: shape (n, z).
+        attributes: shape (n, 5), in the order of ``ATTRIBUTES``: pixels and degrees, measured
+            before the picture was turned.
+        redrawn: how many pictures were drawn more than once, because the classifier did not call
+            them the digit.
         profile: that answered.
         version: of the profile.
         seed: that gives the same pictures again.
@@ -91,6 +99,8 @@ class Variants:
 
     images: NDArray[np.uint8]
     latents: NDArray[np.float32]
+    attributes: NDArray[np.float32]
+    redrawn: int
     profile: str
     version: str
     seed: int
@@ -129,7 +139,11 @@ class Profile:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server takes; the fields are those of the message ``Limits``."""
+    """What the server takes; the fields are those of the message ``Limits``.
+
+    Attributes:
+        attributes: least and greatest value that may be asked for, by name.
+    """
 
     max_images: int
     max_encoded_bytes: int
@@ -138,7 +152,9 @@ class Limits:
     max_count: int
     max_temperature: float
     max_strength: float
+    max_style_strength: float
     max_message_bytes: int
+    attributes: Mapping[str, tuple[float, float]]
 
     @classmethod
     def from_message(cls, message: pb.Limits) -> "Limits":
@@ -151,5 +167,10 @@ class Limits:
             max_count=message.max_count,
             max_temperature=message.max_temperature,
             max_strength=message.max_strength,
+            max_style_strength=message.max_style_strength,
             max_message_bytes=message.max_message_bytes,
+            attributes={
+                name: (getattr(message, name).least, getattr(message, name).most)
+                for name in ATTRIBUTES
+            },
         )

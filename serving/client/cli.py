@@ -1,6 +1,7 @@
 """The client on the command line: tables for people, with ``--json`` one object a line."""
 
 import argparse
+import csv
 import dataclasses
 import json
 import os
@@ -9,8 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.client.answers import Verdict
-from serving.client.connection import Around, Between, Client, Prior, Tls
+from serving.client.answers import ATTRIBUTES, Variants, Verdict
+from serving.client.asked import asked
+from serving.client.connection import Along, Around, Between, Client, InStyle, Mode, Prior, Tls
 from serving.client.failures import CallFailed, DeadlineExceeded, InvalidRequest, Unavailable
 from serving.client.sheet import contact_sheet
 from serving.images import encode_png
@@ -25,9 +27,31 @@ examples:
   python -m serving.client variants --count 100 --seed 7 --out more
   python -m serving.client variants --count 25 --mode around --image two.png --strength 0.5
   python -m serving.client variants --count 9 --mode between --image two.png --image two-b.png
+  python -m serving.client variants --help
 
 exit code: 0 answered, 1 refused by the server, 2 wrong usage or unreadable file, 3 no answer
 (no server there, not ready, or not in time)
+"""
+
+
+_VARIANTS_EPILOG = """\
+attributes: thickness, width and height in pixels, slant and rotation in degrees; those not asked
+for stay as they are
+  3.2        each picture has 3.2
+  +0.5 -0.5  each picture has so much more, or less, than it would by itself
+  =-10       each picture has -10; only with "=" is a number with a sign no change
+  2..5       the first picture has 2, the last one 5, those between evenly more; in the same way
+             -20..+20 to change by, and =-20..20
+write --slant=-20..+20 and --slant==-20..20, or a shell or this program may take the sign for
+something else
+
+examples:
+  python -m serving.client variants --count 50 --thickness 3.2 --slant +5
+  python -m serving.client variants --count 9 --temperature 0 --slant==-20..20
+  python -m serving.client variants --count 9 --mode around --image two.png --width 8..16
+  python -m serving.client variants --count 20 --style somebody.png --temperature 0.3
+
+beside the pictures, attributes.csv says what each of them measures
 """
 
 
@@ -46,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Unavailable, DeadlineExceeded) as error:
         return _fail(str(error), 3)
     except CallFailed as error:
-        return _fail(_explain(error, getattr(options, "images", [])), 1)
+        return _fail(_explain(error, _sent(options)), 1)
     return 0
 
 
@@ -87,12 +111,27 @@ def _variants(client: Client, options: argparse.Namespace) -> None:
         path.write_bytes(encode_png(image))
     sheet = out / "sheet.png"
     sheet.write_bytes(encode_png(contact_sheet(answer.images)))
+    measured = [dict(zip(ATTRIBUTES, row, strict=True)) for row in answer.attributes.tolist()]
+    _write_table(out / "attributes.csv", paths, measured)
     if options.json:
-        for path, latent in zip(paths, answer.latents.tolist(), strict=True):
-            _print_json({"image": str(path), "seed": answer.seed, "latent": latent})
+        for path, latent, attributes in zip(paths, answer.latents.tolist(), measured, strict=True):
+            facts = {"image": str(path), "seed": answer.seed, "latent": latent}
+            _print_json(facts | {"attributes": attributes})
         return
-    print(f"{len(paths)} pictures in {out}, all of them on {sheet}")
+    print(f"{len(paths)} pictures in {out}, all of them on {sheet}{_redrawn(answer)}")
     print(f"profile {answer.profile}, version {answer.version}, seed {answer.seed}")
+
+
+def _write_table(target: Path, paths: Sequence[Path], rows: Sequence[dict[str, float]]) -> None:
+    with open(target, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("image", *ATTRIBUTES))
+        for path, row in zip(paths, rows, strict=True):
+            table.writerow((path.name, *(f"{value:.3f}" for value in row.values())))
+
+
+def _redrawn(answer: Variants) -> str:
+    return f"; {answer.redrawn} drawn anew to be the digit" if answer.redrawn else ""
 
 
 def _profiles(client: Client, options: argparse.Namespace) -> None:
@@ -108,16 +147,43 @@ def _profiles(client: Client, options: argparse.Namespace) -> None:
     _print_table(("profile", "version", "digit", "recipe", "enrolled from", "latent size"), cells)
 
 
-def _mode(options: argparse.Namespace) -> Prior | Around | Between:
+def _mode(options: argparse.Namespace) -> Mode:
+    targets = {name: target for name in ATTRIBUTES if (target := getattr(options, name))}
+    if options.style:
+        if targets or options.images or options.mode:
+            raise _Usage("--style: expected no attributes, --mode and --image beside it, found one")
+        return InStyle(
+            options.style.read_bytes(), _or(options.strength, 1), _or(options.temperature, 0)
+        )
+    base = _base(options)
+    if not targets:
+        return base
+    if isinstance(base, Between):
+        raise _Usage("--mode between: expected no attributes beside it, found one")
+    return Along(**targets, base=base)
+
+
+def _base(options: argparse.Namespace) -> Prior | Around | Between:
+    mode = options.mode or "prior"
     pictures = [path.read_bytes() for path in options.images]
-    needed = {"prior": 0, "around": 1, "between": 2}[options.mode]
+    needed = {"prior": 0, "around": 1, "between": 2}[mode]
     if len(pictures) != needed:
-        raise _Usage(f"--mode {options.mode} takes {needed} --image, found {len(pictures)}")
-    if options.mode == "around":
-        return Around(pictures[0], options.strength)
-    if options.mode == "between":
+        raise _Usage(f"--mode {mode} takes {needed} --image, found {len(pictures)}")
+    if mode == "around":
+        return Around(pictures[0], _or(options.strength, 1))
+    if mode == "between":
         return Between(*pictures)
-    return Prior(options.temperature)
+    return Prior(_or(options.temperature, 1))
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _sent(options: argparse.Namespace) -> list[Path]:
+    """Return the picture files that a command sends, in the order of their fields."""
+    style = getattr(options, "style", None)
+    return [style] if style else getattr(options, "images", [])
 
 
 def _explain(error: CallFailed, paths: Sequence[Path]) -> str:
@@ -133,9 +199,9 @@ def _explain(error: CallFailed, paths: Sequence[Path]) -> str:
 def _named(field: str, paths: Sequence[Path]) -> str:
     """Return the file that was sent in ``field``, or the field itself if none was."""
     sent_in = {f"images[{place}].encoded": str(path) for place, path in enumerate(paths)}
-    modes = ("around.image.encoded", "between.first.encoded"), ("between.second.encoded",)
-    for fields, path in zip(modes, paths, strict=False):
-        sent_in |= dict.fromkeys(fields, str(path))
+    first = ("around.image", "attributes.around.image", "style.image", "between.first")
+    for fields, path in zip((first, ("between.second",)), paths, strict=False):
+        sent_in |= {f"{field}.encoded": str(path) for field in fields}
     return sent_in.get(field, field)
 
 
@@ -184,7 +250,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_classify(commands.add_parser("classify", parents=[shared], help="whose hand is it"))
-    _add_variants(commands.add_parser("variants", parents=[shared], help="write more like it"))
+    variants = commands.add_parser(
+        "variants",
+        parents=[shared],
+        help="write more like it",
+        epilog=_VARIANTS_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_variants(variants)
     listing = commands.add_parser("profiles", parents=[shared], help="which hands are served")
     listing.set_defaults(command=_profiles)
     return parser
@@ -227,8 +300,7 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode",
         choices=("prior", "around", "between"),
-        default="prior",
-        help="anywhere, around one --image, or between two (default: %(default)s)",
+        help="anywhere, around one --image, or between two (default: prior)",
     )
     parser.add_argument(
         "--image",
@@ -239,11 +311,23 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
         help="picture file for --mode around and between",
     )
     parser.add_argument(
-        "--temperature", type=float, default=1.0, help="of --mode prior, 0 to 3 (default: 1)"
+        "--style", type=Path, metavar="PICTURE", help="picture file: its form in the enrolled hand"
     )
     parser.add_argument(
-        "--strength", type=float, default=1.0, help="of --mode around, 0 to 5 (default: 1)"
+        "--temperature",
+        type=float,
+        help="of --mode prior or --style, 0 to 3 (default: 1 or, with --style, 0)",
     )
+    parser.add_argument(
+        "--strength",
+        type=float,
+        help="of --mode around, 0 to 5, or of --style, 0 to 1 (default: 1)",
+    )
+    for name in ATTRIBUTES:
+        unit = "degrees" if name in {"slant", "rotation"} else "pixels"
+        parser.add_argument(
+            f"--{name}", type=asked, metavar="VALUE", help=f"{unit}; how to ask is told below"
+        )
     parser.set_defaults(command=_variants)
 
 

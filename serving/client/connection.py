@@ -13,12 +13,31 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.client.answers import Classification, Limits, Profile, Variants, Verdict
+from serving.client.answers import (
+    ATTRIBUTES,
+    Classification,
+    Limits,
+    Profile,
+    Variants,
+    Verdict,
+)
 from serving.client.failures import CallFailed, Overloaded, failure
 from serving.pb import handwriting_pb2 as pb
 from serving.pb import handwriting_pb2_grpc as pb_grpc
 
-__all__ = ["Around", "Between", "Client", "Picture", "Prior", "Tls"]
+__all__ = [
+    "Along",
+    "Around",
+    "Between",
+    "By",
+    "Client",
+    "InStyle",
+    "Mode",
+    "Picture",
+    "Prior",
+    "Tls",
+    "To",
+]
 
 Picture: TypeAlias = "bytes | NDArray[np.uint8]"
 """The bytes of a picture file, or grey pixels of shape (h, w)."""
@@ -83,6 +102,47 @@ class Between:
     second: Picture
 
 
+@dataclass(frozen=True)
+class To:
+    """An attribute becomes ``value``; with ``until``, evenly more from picture to picture."""
+
+    value: float
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class By:
+    """An attribute changes by ``delta``; with ``until``, evenly more from picture to picture."""
+
+    delta: float
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class Along:
+    """Pictures of ``base`` changed to measure, in pixels and degrees; ``None`` = as it is."""
+
+    thickness: To | By | None = None
+    slant: To | By | None = None
+    rotation: To | By | None = None
+    width: To | By | None = None
+    height: To | By | None = None
+    base: Prior | Around = Prior()
+
+
+@dataclass(frozen=True)
+class InStyle:
+    """A given picture's form in the enrolled hand; strength 0 to 1, temperature 0 to 3."""
+
+    image: Picture
+    strength: float = 1.0
+    temperature: float = 0.0
+
+
+Mode: TypeAlias = Prior | Around | Between | Along | InStyle
+"""Where variants come from."""
+
+
 class Client:
     """A client of one server; may be shared by threads, and closes with its ``with`` block.
 
@@ -130,7 +190,7 @@ class Client:
     def variants(
         self,
         count: int,
-        mode: Prior | Around | Between | None = None,
+        mode: Mode | None = None,
         seed: int | None = None,
         profile: str = "",
     ) -> Variants:
@@ -150,6 +210,11 @@ class Client:
         return Variants(
             images=pixels.reshape(-1, 28, 28),
             latents=np.array([latent.values for latent in answer.latents], dtype=np.float32),
+            attributes=np.array(
+                [[getattr(found, name) for name in ATTRIBUTES] for found in answer.attributes],
+                dtype=np.float32,
+            ),
+            redrawn=answer.redrawn,
             profile=answer.profile,
             version=answer.version,
             seed=answer.seed,
@@ -224,7 +289,7 @@ def _image(picture: Picture) -> pb.Image:
     return pb.Image(pixels=pb.Pixels(data=picture.tobytes(), height=height, width=width))
 
 
-def _mode(mode: Prior | Around | Between | None) -> dict[str, Any]:
+def _mode(mode: Mode | None) -> dict[str, Any]:
     match mode:
         case None:
             return {}
@@ -234,3 +299,21 @@ def _mode(mode: Prior | Around | Between | None) -> dict[str, Any]:
             return {"around": pb.AroundImage(image=_image(image), strength=strength)}
         case Between(first, second):
             return {"between": pb.BetweenImages(first=_image(first), second=_image(second))}
+        case InStyle(image, strength, temperature):
+            style = pb.StyleTransfer(
+                image=_image(image), strength=strength, temperature=temperature
+            )
+            return {"style": style}
+        case Along():
+            asked: dict[str, Any] = {name: _target(getattr(mode, name)) for name in ATTRIBUTES}
+            return {"attributes": pb.AlongAttributes(**asked, **_mode(mode.base))}
+
+
+def _target(asked: To | By | None) -> pb.Target | None:
+    match asked:
+        case None:
+            return None
+        case To(value, until):
+            return pb.Target(value=value, until=until)
+        case By(delta, until):
+            return pb.Target(delta=delta, until=until)

@@ -3,6 +3,7 @@
 CallFailed
 |- InvalidRequest      a field of the request; see ``violations``
 |- UnknownProfile      no such profile
+|- CannotDraw          the profile does not draw its digit there; see ``violations``
 |- Overloaded          too much is in work; see ``retry_after``
 |- Unavailable         no server there, or it is not ready, or about to stop
 |- DeadlineExceeded    no answer in time
@@ -11,6 +12,7 @@ CallFailed
 `- ServerFault         anything else; quote ``request_id`` to the operator
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from grpc_status import rpc_status
 
 __all__ = [
     "CallFailed",
+    "CannotDraw",
     "DeadlineExceeded",
     "Forbidden",
     "InvalidRequest",
@@ -38,7 +41,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True)
 class Violation:
-    """A field of the request that breaks the contract.
+    """A field of the request that breaks the contract, or asks for what cannot be had.
 
     Attributes:
         field: path, such as ``images[3].encoded``.
@@ -83,6 +86,10 @@ class UnknownProfile(CallFailed):
     """The profile is not loaded, or none was named and there is no default."""
 
 
+class CannotDraw(CallFailed):
+    """The profile does not draw its digit where it was asked to."""
+
+
 class Overloaded(CallFailed):
     """The server has too much in work, or the message is larger than it takes."""
 
@@ -110,6 +117,7 @@ class ServerFault(CallFailed):
 _KINDS: dict[grpc.StatusCode, type[CallFailed]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.NOT_FOUND: UnknownProfile,
+    grpc.StatusCode.FAILED_PRECONDITION: CannotDraw,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
@@ -124,6 +132,7 @@ def failure(error: Any, target: str) -> CallFailed:
     status = rpc_status.from_call(error)
     packed = list(status.details) if status else []
     bad_request = _find(packed, details_pb2.BadRequest)
+    precondition = _find(packed, details_pb2.PreconditionFailure)
     retry = _find(packed, details_pb2.RetryInfo)
     request = _find(packed, details_pb2.RequestInfo)
     message = str(error.details() or code.name)
@@ -132,13 +141,17 @@ def failure(error: Any, target: str) -> CallFailed:
     return _KINDS.get(code, ServerFault)(
         message,
         code=code.name,
-        violations=tuple(
-            Violation(violation.field, violation.description)
-            for violation in (bad_request.field_violations if bad_request else ())
+        violations=(
+            *(Violation(v.field, v.description) for v in _list(bad_request, "field_violations")),
+            *(Violation(v.subject, v.description) for v in _list(precondition, "violations")),
         ),
         retry_after=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
         request_id=request.request_id if request else "",
     )
+
+
+def _list(message: Message | None, field: str) -> Sequence[Any]:
+    return getattr(message, field) if message else ()
 
 
 def _find(packed: list[Any], kind: type[M]) -> M | None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cserving/pb/handwriting.proto\x12\nonehand.v1\"J\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x06pixels\x18\x02 \x01(\x0b\x32\x12.onehand.v1.PixelsH\x00\x42\x08\n\x06source\"5\n\x06Pixels\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\"E\n\x0f\x43lassifyRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12!\n\x06images\x18\x02 \x03(\x0b\x32\x11.onehand.v1.Image\"j\n\x07Verdict\x12 \n\x05label\x18\x01 \x01(\x0e\x32\x11.onehand.v1.Label\x12\x0b\n\x03own\x18\x02 \x01(\x02\x12\x14\n\x0cother_writer\x18\x03 \x01(\x02\x12\r\n\x05other\x18\x04 \x01(\x02\x12\x0b\n\x03llr\x18\x05 \x01(\x02\"\x8e\x01\n\x10\x43lassifyResponse\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12$\n\x07results\x18\x03 \x03(\x0b\x32\x13.onehand.v1.Verdict\x12\"\n\x05\x66used\x18\x04 \x01(\x0b\x32\x13.onehand.v1.Verdict\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\"5\n\tFromPrior\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x42\x0e\n\x0c_temperature\"S\n\x0b\x41roundImage\x12 \n\x05image\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12\x15\n\x08strength\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0b\n\t_strength\"T\n\rBetweenImages\x12 \n\x05\x66irst\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12!\n\x06second\x18\x02 \x01(\x0b\x32\x11.onehand.v1.Image\"\x87\x02\n\x17GenerateVariantsRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x01\x88\x01\x01\x12&\n\x05prior\x18\x04 \x01(\x0b\x32\x15.onehand.v1.FromPriorH\x00\x12)\n\x06\x61round\x18\x05 \x01(\x0b\x32\x17.onehand.v1.AroundImageH\x00\x12,\n\x07\x62\x65tween\x18\x06 \x01(\x0b\x32\x19.onehand.v1.BetweenImagesH\x00\x12\'\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x17.onehand.v1.ImageFormatB\x06\n\x04modeB\x07\n\x05_seed\"\x18\n\x06Latent\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x8f\x01\n\x18GenerateVariantsResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12#\n\x07latents\x18\x02 \x03(\x0b\x32\x12.onehand.v1.Latent\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\"\x15\n\x13ListProfilesRequest\"=\n\x14ListProfilesResponse\x12%\n\x08profiles\x18\x01 \x03(\x0b\x32\x13.onehand.v1.Profile\"$\n\x11GetProfileRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\"^\n\x12GetProfileResponse\x12$\n\x07profile\x18\x01 \x01(\x0b\x32\x13.onehand.v1.Profile\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.onehand.v1.Limits\"\xff\x01\n\x07Profile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05\x64igit\x18\x03 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x14\n\x0c\x63reated_unix\x18\x05 \x01(\x03\x12\x0e\n\x06recipe\x18\x06 \x01(\t\x12\x18\n\x10\x65nrolment_images\x18\x07 \x01(\x05\x12\x13\n\x0blatent_size\x18\x08 \x01(\x05\x12\x31\n\x07metrics\x18\t \x03(\x0b\x32 .onehand.v1.Profile.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"\xba\x01\n\x06Limits\x12\x12\n\nmax_images\x18\x01 \x01(\x05\x12\x19\n\x11max_encoded_bytes\x18\x02 \x01(\x03\x12\x12\n\nmax_pixels\x18\x03 \x01(\x03\x12\x10\n\x08min_side\x18\x04 \x01(\x05\x12\x11\n\tmax_count\x18\x05 \x01(\x05\x12\x17\n\x0fmax_temperature\x18\x06 \x01(\x02\x12\x14\n\x0cmax_strength\x18\x07 \x01(\x02\x12\x19\n\x11max_message_bytes\x18\x08 \x01(\x03*V\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\r\n\tLABEL_OWN\x10\x01\x12\x16\n\x12LABEL_OTHER_WRITER\x10\x02\x12\x0f\n\x0bLABEL_OTHER\x10\x03*W\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x14\n\x10IMAGE_FORMAT_RAW\x10\x02\x32\xda\x02\n\x12HandwritingService\x12\x45\n\x08\x43lassify\x12\x1b.onehand.v1.ClassifyRequest\x1a\x1c.onehand.v1.ClassifyResponse\x12]\n\x10GenerateVariants\x12#.onehand.v1.GenerateVariantsRequest\x1a$.onehand.v1.GenerateVariantsResponse\x12Q\n\x0cListProfiles\x12\x1f.onehand.v1.ListProfilesRequest\x1a .onehand.v1.ListProfilesResponse\x12K\n\nGetProfile\x12\x1d.onehand.v1.GetProfileRequest\x1a\x1e.onehand.v1.GetProfileResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cserving/pb/handwriting.proto\x12\nonehand.v1\"J\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x06pixels\x18\x02 \x01(\x0b\x32\x12.onehand.v1.PixelsH\x00\x42\x08\n\x06source\"5\n\x06Pixels\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\"E\n\x0f\x43lassifyRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12!\n\x06images\x18\x02 \x03(\x0b\x32\x11.onehand.v1.Image\"j\n\x07Verdict\x12 \n\x05label\x18\x01 \x01(\x0e\x32\x11.onehand.v1.Label\x12\x0b\n\x03own\x18\x02 \x01(\x02\x12\x14\n\x0cother_writer\x18\x03 \x01(\x02\x12\r\n\x05other\x18\x04 \x01(\x02\x12\x0b\n\x03llr\x18\x05 \x01(\x02\"\x8e\x01\n\x10\x43lassifyResponse\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12$\n\x07results\x18\x03 \x03(\x0b\x32\x13.onehand.v1.Verdict\x12\"\n\x05\x66used\x18\x04 \x01(\x0b\x32\x13.onehand.v1.Verdict\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\"5\n\tFromPrior\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x42\x0e\n\x0c_temperature\"S\n\x0b\x41roundImage\x12 \n\x05image\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12\x15\n\x08strength\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0b\n\t_strength\"T\n\rBetweenImages\x12 \n\x05\x66irst\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12!\n\x06second\x18\x02 \x01(\x0b\x32\x11.onehand.v1.Image\"P\n\x06Target\x12\x0f\n\x05value\x18\x01 \x01(\x02H\x00\x12\x0f\n\x05\x64\x65lta\x18\x02 \x01(\x02H\x00\x12\x12\n\x05until\x18\x03 \x01(\x02H\x01\x88\x01\x01\x42\x06\n\x04goalB\x08\n\x06_until\"\xa3\x02\n\x0f\x41longAttributes\x12%\n\tthickness\x18\x01 \x01(\x0b\x32\x12.onehand.v1.Target\x12!\n\x05slant\x18\x02 \x01(\x0b\x32\x12.onehand.v1.Target\x12$\n\x08rotation\x18\x03 \x01(\x0b\x32\x12.onehand.v1.Target\x12!\n\x05width\x18\x04 \x01(\x0b\x32\x12.onehand.v1.Target\x12\"\n\x06height\x18\x05 \x01(\x0b\x32\x12.onehand.v1.Target\x12&\n\x05prior\x18\x06 \x01(\x0b\x32\x15.onehand.v1.FromPriorH\x00\x12)\n\x06\x61round\x18\x07 \x01(\x0b\x32\x17.onehand.v1.AroundImageH\x00\x42\x06\n\x04\x62\x61se\"\x7f\n\rStyleTransfer\x12 \n\x05image\x18\x01 \x01(\x0b\x32\x11.onehand.v1.Image\x12\x15\n\x08strength\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x03 \x01(\x02H\x01\x88\x01\x01\x42\x0b\n\t_strengthB\x0e\n\x0c_temperature\"\xe6\x02\n\x17GenerateVariantsRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x01\x88\x01\x01\x12&\n\x05prior\x18\x04 \x01(\x0b\x32\x15.onehand.v1.FromPriorH\x00\x12)\n\x06\x61round\x18\x05 \x01(\x0b\x32\x17.onehand.v1.AroundImageH\x00\x12,\n\x07\x62\x65tween\x18\x06 \x01(\x0b\x32\x19.onehand.v1.BetweenImagesH\x00\x12\x31\n\nattributes\x18\x08 \x01(\x0b\x32\x1b.onehand.v1.AlongAttributesH\x00\x12*\n\x05style\x18\t \x01(\x0b\x32\x19.onehand.v1.StyleTransferH\x00\x12\'\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x17.onehand.v1.ImageFormatB\x06\n\x04modeB\x07\n\x05_seed\"\x18\n\x06Latent\x12\x0e\n\x06values\x18\x01 \x03(\x02\"_\n\nAttributes\x12\x11\n\tthickness\x18\x01 \x01(\x02\x12\r\n\x05slant\x18\x02 \x01(\x02\x12\x10\n\x08rotation\x18\x03 \x01(\x02\x12\r\n\x05width\x18\x04 \x01(\x02\x12\x0e\n\x06height\x18\x05 \x01(\x02\"\xcc\x01\n\x18GenerateVariantsResponse\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12#\n\x07latents\x18\x02 \x03(\x0b\x32\x12.onehand.v1.Latent\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12*\n\nattributes\x18\x07 \x03(\x0b\x32\x16.onehand.v1.Attributes\x12\x0f\n\x07redrawn\x18\x08 \x01(\r\"\x15\n\x13ListProfilesRequest\"=\n\x14ListProfilesResponse\x12%\n\x08profiles\x18\x01 \x03(\x0b\x32\x13.onehand.v1.Profile\"$\n\x11GetProfileRequest\x12\x0f\n\x07profile\x18\x01 \x01(\t\"^\n\x12GetProfileResponse\x12$\n\x07profile\x18\x01 \x01(\x0b\x32\x13.onehand.v1.Profile\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.onehand.v1.Limits\"\xff\x01\n\x07Profile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05\x64igit\x18\x03 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x14\n\x0c\x63reated_unix\x18\x05 \x01(\x03\x12\x0e\n\x06recipe\x18\x06 \x01(\t\x12\x18\n\x10\x65nrolment_images\x18\x07 \x01(\x05\x12\x13\n\x0blatent_size\x18\x08 \x01(\x05\x12\x31\n\x07metrics\x18\t \x03(\x0b\x32 .onehand.v1.Profile.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"$\n\x05Range\x12\r\n\x05least\x18\x01 \x01(\x02\x12\x0c\n\x04most\x18\x02 \x01(\x02\"\x88\x03\n\x06Limits\x12\x12\n\nmax_images\x18\x01 \x01(\x05\x12\x19\n\x11max_encoded_bytes\x18\x02 \x01(\x03\x12\x12\n\nmax_pixels\x18\x03 \x01(\x03\x12\x10\n\x08min_side\x18\x04 \x01(\x05\x12\x11\n\tmax_count\x18\x05 \x01(\x05\x12\x17\n\x0fmax_temperature\x18\x06 \x01(\x02\x12\x14\n\x0cmax_strength\x18\x07 \x01(\x02\x12\x19\n\x11max_message_bytes\x18\x08 \x01(\x03\x12\x1a\n\x12max_style_strength\x18\t \x01(\x02\x12$\n\tthickness\x18\n \x01(\x0b\x32\x11.onehand.v1.Range\x12 \n\x05slant\x18\x0b \x01(\x0b\x32\x11.onehand.v1.Range\x12#\n\x08rotation\x18\x0c \x01(\x0b\x32\x11.onehand.v1.Range\x12 \n\x05width\x18\r \x01(\x0b\x32\x11.onehand.v1.Range\x12!\n\x06height\x18\x0e \x01(\x0b\x32\x11.onehand.v1.Range*V\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\r\n\tLABEL_OWN\x10\x01\x12\x16\n\x12LABEL_OTHER_WRITER\x10\x02\x12\x0f\n\x0bLABEL_OTHER\x10\x03*W\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x14\n\x10IMAGE_FORMAT_RAW\x10\x02\x32\xda\x02\n\x12HandwritingService\x12\x45\n\x08\x43lassify\x12\x1b.onehand.v1.ClassifyRequest\x1a\x1c.onehand.v1.ClassifyResponse\x12]\n\x10GenerateVariants\x12#.onehand.v1.GenerateVariantsRequest\x1a$.onehand.v1.GenerateVariantsResponse\x12Q\n\x0cListProfiles\x12\x1f.onehand.v1.ListProfilesRequest\x1a .onehand.v1.ListProfilesResponse\x12K\n\nGetProfile\x12\x1d.onehand.v1.GetProfileRequest\x1a\x1e.onehand.v1.GetProfileResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROFILE_METRICSENTRY']._loaded_options = None
   _globals['_PROFILE_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_LABEL']._serialized_start=1830
-  _globals['_LABEL']._serialized_end=1916
-  _globals['_IMAGEFORMAT']._serialized_start=1918
-  _globals['_IMAGEFORMAT']._serialized_end=2005
+  _globals['_LABEL']._serialized_start=2832
+  _globals['_LABEL']._serialized_end=2918
+  _globals['_IMAGEFORMAT']._serialized_start=2920
+  _globals['_IMAGEFORMAT']._serialized_end=3007
   _globals['_IMAGE']._serialized_start=44
   _globals['_IMAGE']._serialized_end=118
   _globals['_PIXELS']._serialized_start=120
@@ -53,26 +53,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AROUNDIMAGE']._serialized_end=637
   _globals['_BETWEENIMAGES']._serialized_start=639
   _globals['_BETWEENIMAGES']._serialized_end=723
-  _globals['_GENERATEVARIANTSREQUEST']._serialized_start=726
-  _globals['_GENERATEVARIANTSREQUEST']._serialized_end=989
-  _globals['_LATENT']._serialized_start=991
-  _globals['_LATENT']._serialized_end=1015
-  _globals['_GENERATEVARIANTSRESPONSE']._serialized_start=1018
-  _globals['_GENERATEVARIANTSRESPONSE']._serialized_end=1161
-  _globals['_LISTPROFILESREQUEST']._serialized_start=1163
-  _globals['_LISTPROFILESREQUEST']._serialized_end=1184
-  _globals['_LISTPROFILESRESPONSE']._serialized_start=1186
-  _globals['_LISTPROFILESRESPONSE']._serialized_end=1247
-  _globals['_GETPROFILEREQUEST']._serialized_start=1249
-  _globals['_GETPROFILEREQUEST']._serialized_end=1285
-  _globals['_GETPROFILERESPONSE']._serialized_start=1287
-  _globals['_GETPROFILERESPONSE']._serialized_end=1381
-  _globals['_PROFILE']._serialized_start=1384
-  _globals['_PROFILE']._serialized_end=1639
-  _globals['_PROFILE_METRICSENTRY']._serialized_start=1593
-  _globals['_PROFILE_METRICSENTRY']._serialized_end=1639
-  _globals['_LIMITS']._serialized_start=1642
-  _globals['_LIMITS']._serialized_end=1828
-  _globals['_HANDWRITINGSERVICE']._serialized_start=2008
-  _globals['_HANDWRITINGSERVICE']._serialized_end=2354
+  _globals['_TARGET']._serialized_start=725
+  _globals['_TARGET']._serialized_end=805
+  _globals['_ALONGATTRIBUTES']._serialized_start=808
+  _globals['_ALONGATTRIBUTES']._serialized_end=1099
+  _globals['_STYLETRANSFER']._serialized_start=1101
+  _globals['_STYLETRANSFER']._serialized_end=1228
+  _globals['_GENERATEVARIANTSREQUEST']._serialized_start=1231
+  _globals['_GENERATEVARIANTSREQUEST']._serialized_end=1589
+  _globals['_LATENT']._serialized_start=1591
+  _globals['_LATENT']._serialized_end=1615
+  _globals['_ATTRIBUTES']._serialized_start=1617
+  _globals['_ATTRIBUTES']._serialized_end=1712
+  _globals['_GENERATEVARIANTSRESPONSE']._serialized_start=1715
+  _globals['_GENERATEVARIANTSRESPONSE']._serialized_end=1919
+  _globals['_LISTPROFILESREQUEST']._serialized_start=1921
+  _globals['_LISTPROFILESREQUEST']._serialized_end=1942
+  _globals['_LISTPROFILESRESPONSE']._serialized_start=1944
+  _globals['_LISTPROFILESRESPONSE']._serialized_end=2005
+  _globals['_GETPROFILEREQUEST']._serialized_start=2007
+  _globals['_GETPROFILEREQUEST']._serialized_end=2043
+  _globals['_GETPROFILERESPONSE']._serialized_start=2045
+  _globals['_GETPROFILERESPONSE']._serialized_end=2139
+  _globals['_PROFILE']._serialized_start=2142
+  _globals['_PROFILE']._serialized_end=2397
+  _globals['_PROFILE_METRICSENTRY']._serialized_start=2351
+  _globals['_PROFILE_METRICSENTRY']._serialized_end=2397
+  _globals['_RANGE']._serialized_start=2399
+  _globals['_RANGE']._serialized_end=2435
+  _globals['_LIMITS']._serialized_start=2438
+  _globals['_LIMITS']._serialized_end=2830
+  _globals['_HANDWRITINGSERVICE']._serialized_start=3010
+  _globals['_HANDWRITINGSERVICE']._serialized_end=3356
 # @@protoc_insertion_point(module_scope)

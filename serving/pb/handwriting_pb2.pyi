@@ -103,14 +103,54 @@ class BetweenImages(_message.Message):
     second: Image
     def __init__(self, first: _Optional[_Union[Image, _Mapping]] = ..., second: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
 
+class Target(_message.Message):
+    __slots__ = ("value", "delta", "until")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    delta: float
+    until: float
+    def __init__(self, value: _Optional[float] = ..., delta: _Optional[float] = ..., until: _Optional[float] = ...) -> None: ...
+
+class AlongAttributes(_message.Message):
+    __slots__ = ("thickness", "slant", "rotation", "width", "height", "prior", "around")
+    THICKNESS_FIELD_NUMBER: _ClassVar[int]
+    SLANT_FIELD_NUMBER: _ClassVar[int]
+    ROTATION_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    AROUND_FIELD_NUMBER: _ClassVar[int]
+    thickness: Target
+    slant: Target
+    rotation: Target
+    width: Target
+    height: Target
+    prior: FromPrior
+    around: AroundImage
+    def __init__(self, thickness: _Optional[_Union[Target, _Mapping]] = ..., slant: _Optional[_Union[Target, _Mapping]] = ..., rotation: _Optional[_Union[Target, _Mapping]] = ..., width: _Optional[_Union[Target, _Mapping]] = ..., height: _Optional[_Union[Target, _Mapping]] = ..., prior: _Optional[_Union[FromPrior, _Mapping]] = ..., around: _Optional[_Union[AroundImage, _Mapping]] = ...) -> None: ...
+
+class StyleTransfer(_message.Message):
+    __slots__ = ("image", "strength", "temperature")
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    image: Image
+    strength: float
+    temperature: float
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., strength: _Optional[float] = ..., temperature: _Optional[float] = ...) -> None: ...
+
 class GenerateVariantsRequest(_message.Message):
-    __slots__ = ("profile", "count", "seed", "prior", "around", "between", "format")
+    __slots__ = ("profile", "count", "seed", "prior", "around", "between", "attributes", "style", "format")
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     PRIOR_FIELD_NUMBER: _ClassVar[int]
     AROUND_FIELD_NUMBER: _ClassVar[int]
     BETWEEN_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    STYLE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     profile: str
     count: int
@@ -118,8 +158,10 @@ class GenerateVariantsRequest(_message.Message):
     prior: FromPrior
     around: AroundImage
     between: BetweenImages
+    attributes: AlongAttributes
+    style: StyleTransfer
     format: ImageFormat
-    def __init__(self, profile: _Optional[str] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., prior: _Optional[_Union[FromPrior, _Mapping]] = ..., around: _Optional[_Union[AroundImage, _Mapping]] = ..., between: _Optional[_Union[BetweenImages, _Mapping]] = ..., format: _Optional[_Union[ImageFormat, str]] = ...) -> None: ...
+    def __init__(self, profile: _Optional[str] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., prior: _Optional[_Union[FromPrior, _Mapping]] = ..., around: _Optional[_Union[AroundImage, _Mapping]] = ..., between: _Optional[_Union[BetweenImages, _Mapping]] = ..., attributes: _Optional[_Union[AlongAttributes, _Mapping]] = ..., style: _Optional[_Union[StyleTransfer, _Mapping]] = ..., format: _Optional[_Union[ImageFormat, str]] = ...) -> None: ...
 
 class Latent(_message.Message):
     __slots__ = ("values",)
@@ -127,21 +169,39 @@ class Latent(_message.Message):
     values: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
+class Attributes(_message.Message):
+    __slots__ = ("thickness", "slant", "rotation", "width", "height")
+    THICKNESS_FIELD_NUMBER: _ClassVar[int]
+    SLANT_FIELD_NUMBER: _ClassVar[int]
+    ROTATION_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    thickness: float
+    slant: float
+    rotation: float
+    width: float
+    height: float
+    def __init__(self, thickness: _Optional[float] = ..., slant: _Optional[float] = ..., rotation: _Optional[float] = ..., width: _Optional[float] = ..., height: _Optional[float] = ...) -> None: ...
+
 class GenerateVariantsResponse(_message.Message):
-    __slots__ = ("images", "latents", "profile", "version", "seed", "digest")
+    __slots__ = ("images", "latents", "profile", "version", "seed", "digest", "attributes", "redrawn")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    REDRAWN_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedScalarFieldContainer[bytes]
     latents: _containers.RepeatedCompositeFieldContainer[Latent]
     profile: str
     version: str
     seed: int
     digest: str
-    def __init__(self, images: _Optional[_Iterable[bytes]] = ..., latents: _Optional[_Iterable[_Union[Latent, _Mapping]]] = ..., profile: _Optional[str] = ..., version: _Optional[str] = ..., seed: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
+    attributes: _containers.RepeatedCompositeFieldContainer[Attributes]
+    redrawn: int
+    def __init__(self, images: _Optional[_Iterable[bytes]] = ..., latents: _Optional[_Iterable[_Union[Latent, _Mapping]]] = ..., profile: _Optional[str] = ..., version: _Optional[str] = ..., seed: _Optional[int] = ..., digest: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[Attributes, _Mapping]]] = ..., redrawn: _Optional[int] = ...) -> None: ...
 
 class ListProfilesRequest(_message.Message):
     __slots__ = ()
@@ -196,8 +256,16 @@ class Profile(_message.Message):
     metrics: _containers.ScalarMap[str, float]
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., digit: _Optional[int] = ..., digest: _Optional[str] = ..., created_unix: _Optional[int] = ..., recipe: _Optional[str] = ..., enrolment_images: _Optional[int] = ..., latent_size: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
+class Range(_message.Message):
+    __slots__ = ("least", "most")
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    least: float
+    most: float
+    def __init__(self, least: _Optional[float] = ..., most: _Optional[float] = ...) -> None: ...
+
 class Limits(_message.Message):
-    __slots__ = ("max_images", "max_encoded_bytes", "max_pixels", "min_side", "max_count", "max_temperature", "max_strength", "max_message_bytes")
+    __slots__ = ("max_images", "max_encoded_bytes", "max_pixels", "min_side", "max_count", "max_temperature", "max_strength", "max_message_bytes", "max_style_strength", "thickness", "slant", "rotation", "width", "height")
     MAX_IMAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_ENCODED_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +274,12 @@ class Limits(_message.Message):
     MAX_TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     MAX_STRENGTH_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_STYLE_STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    THICKNESS_FIELD_NUMBER: _ClassVar[int]
+    SLANT_FIELD_NUMBER: _ClassVar[int]
+    ROTATION_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
     max_images: int
     max_encoded_bytes: int
     max_pixels: int
@@ -214,4 +288,10 @@ class Limits(_message.Message):
     max_temperature: float
     max_strength: float
     max_message_bytes: int
-    def __init__(self, max_images: _Optional[int] = ..., max_encoded_bytes: _Optional[int] = ..., max_pixels: _Optional[int] = ..., min_side: _Optional[int] = ..., max_count: _Optional[int] = ..., max_temperature: _Optional[float] = ..., max_strength: _Optional[float] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+    max_style_strength: float
+    thickness: Range
+    slant: Range
+    rotation: Range
+    width: Range
+    height: Range
+    def __init__(self, max_images: _Optional[int] = ..., max_encoded_bytes: _Optional[int] = ..., max_pixels: _Optional[int] = ..., min_side: _Optional[int] = ..., max_count: _Optional[int] = ..., max_temperature: _Optional[float] = ..., max_strength: _Optional[float] = ..., max_message_bytes: _Optional[int] = ..., max_style_strength: _Optional[float] = ..., thickness: _Optional[_Union[Range, _Mapping]] = ..., slant: _Optional[_Union[Range, _Mapping]] = ..., rotation: _Optional[_Union[Range, _Mapping]] = ..., width: _Optional[_Union[Range, _Mapping]] = ..., height: _Optional[_Union[Range, _Mapping]] = ...) -> None: ...

@@ -78,8 +78,8 @@ class HandwritingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GenerateVariants(self, request, context):
-        """Draws new pictures in the enrolled hand. The same request against the same profile version
-        gives the same bytes.
+        """Draws new pictures in the enrolled hand, and measures them. The same request against the same
+        profile version gives the same bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

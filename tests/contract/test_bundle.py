@@ -129,11 +129,13 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda m: m.update(schema_version=2), "schema_version: expected 1, found 2"),
-        (lambda m: m.pop("schema_version"), "schema_version: expected 1, found None"),
+        (lambda m: m.update(schema_version=1), "schema_version: expected 2, found 1; enrol again"),
+        (lambda m: m.pop("schema_version"), "schema_version: expected 2, found None"),
         (lambda m: m.update(surprise=1), "unknown field `surprise`"),
         (lambda m: m.pop("digit"), "missing required field `digit`"),
         (lambda m: m["files"]["golden.npz"].pop("sha256"), "missing required field `sha256`"),
+        (lambda m: m["gate"].pop("doubt"), "missing required field `doubt`"),
+        (lambda m: m["parity"].pop("steer"), "missing required field `steer`"),
         (lambda m: m.update(digit="2"), "Expected `int`, got `str`"),
         (lambda m: m.update(digit=3), "version: expected"),
         (lambda m: m.update(profile="else"), "version: expected"),
@@ -187,13 +189,31 @@ def test_golden_vectors_that_differ(tmp_path: Path) -> None:
         load_profile(folder)
 
 
+@pytest.mark.parametrize("name", ["own", "attributes", "doubt", "steered", "steered_attributes"])
+def test_every_output_is_proven(tmp_path: Path, name: str) -> None:
+    """Each output of each graph is compared, and named if it differs."""
+
+    def spoil(arrays: bundles.Arrays) -> None:
+        arrays[name][-1] += 1 + np.abs(arrays[name][-1])
+
+    with pytest.raises(BundleError, match=rf"golden\.npz: {name}: expected to be met"):
+        load_profile(consistent(tmp_path, change_golden=spoil))
+
+
+@pytest.mark.parametrize("doubt", [-0.1, 1.1])
+def test_gate_that_is_no_probability(tmp_path: Path, doubt: float) -> None:
+    """The gate is a doubt, which is 0 to 1."""
+    with pytest.raises(BundleError, match=r"gate\.doubt: expected 0 to 1, found"):
+        bundle.load(consistent(tmp_path, gate=bundle.Gate(doubt)))
+
+
 def test_golden_vectors_that_are_not_numbers(tmp_path: Path) -> None:
     """NaN is a difference."""
 
     def spoil(arrays: bundles.Arrays) -> None:
-        arrays["pixels"][0, 0, 0] = np.nan
+        arrays["drawn"][0, 0, 0] = np.nan
 
-    with pytest.raises(BundleError, match="pixels"):
+    with pytest.raises(BundleError, match="drawn"):
         load_profile(consistent(tmp_path, change_golden=spoil))
 
 

@@ -26,6 +26,26 @@ FROZEN = [
         "0a0170100318002a0a0a030a010115000000003802",
     ),
     (
+        pb.GenerateVariantsRequest(
+            count=3,
+            attributes=pb.AlongAttributes(
+                thickness=pb.Target(value=0.5, until=2),
+                slant=pb.Target(delta=-1),
+                rotation=pb.Target(value=0),
+                width=pb.Target(),
+                height=pb.Target(delta=0),
+                prior=pb.FromPrior(temperature=1),
+            ),
+        ),
+        "1003422a0a0a0d0000003f1d00000040120515000080bf1a050d0000000022002a05150000000032050d0000803f",
+    ),
+    (
+        pb.GenerateVariantsRequest(
+            style=pb.StyleTransfer(image=pb.Image(encoded=b"\x01"), strength=0, temperature=1)
+        ),
+        "4a0f0a030a010115000000001d0000803f",
+    ),
+    (
         pb.ClassifyResponse(
             profile="p",
             version="v",
@@ -42,8 +62,13 @@ FROZEN = [
             version="v",
             seed=7,
             digest="d",
+            attributes=[pb.Attributes(thickness=1, slant=2, rotation=4, width=8, height=16)],
+            redrawn=1,
         ),
-        "0a010112060a040000003f1a01702201762807320164",
+        (
+            "0a010112060a040000003f1a01702201762807320164"
+            "3a190d0000803f15000000401d0000804025000000412d000080414001"
+        ),
     ),
 ]
 
@@ -61,3 +86,7 @@ def test_unset_differs_from_zero() -> None:
     assert pb.GenerateVariantsRequest(seed=0).HasField("seed")
     assert pb.FromPrior(temperature=0).HasField("temperature")
     assert not pb.AroundImage().HasField("strength")
+    assert not pb.StyleTransfer().HasField("strength")
+    assert pb.Target(delta=0).WhichOneof("goal") == "delta"
+    assert pb.Target().WhichOneof("goal") is None
+    assert not pb.Target().HasField("until")

@@ -1,5 +1,6 @@
 """The typed client and its command line against a real server."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +9,21 @@ import numpy as np
 import pytest
 
 from serving.client import (
+    ATTRIBUTES,
+    Along,
     Around,
     Between,
+    By,
+    CannotDraw,
     Client,
     DeadlineExceeded,
+    InStyle,
     InvalidRequest,
     Label,
+    Mode,
     Overloaded,
     Prior,
+    To,
     Unavailable,
     UnknownProfile,
     Violation,
@@ -23,7 +31,7 @@ from serving.client import (
 from serving.client.cli import main
 from serving.images import ImageLimits, decode
 from serving.pb import handwriting_pb2 as pb
-from tests import pictures
+from tests import bundles, pictures
 from tests.serving_host import PATIENCE, Running
 
 
@@ -57,9 +65,12 @@ def test_classify_takes_files_and_pixels(client: Client) -> None:
         Prior(0.5),
         Around(pictures.form(), 0.5),
         Between(pictures.form(1), pictures.file(pictures.page())),
+        InStyle(pictures.form(), 0.5, 0.5),
+        Along(slant=To(5, until=10), height=By(-1)),
+        Along(rotation=By(5), base=Around(pictures.form(), 0.5)),
     ],
 )
-def test_variants_of_every_mode(client: Client, mode: Prior | Around | Between | None) -> None:
+def test_variants_of_every_mode(client: Client, mode: Mode | None) -> None:
     """Every mode gives pictures, their latents, and the seed to get them again."""
     answer = client.variants(5, mode, seed=3)
 
@@ -67,8 +78,43 @@ def test_variants_of_every_mode(client: Client, mode: Prior | Around | Between |
 
     assert answer.images.shape == (5, 28, 28)
     assert answer.latents.shape == (5, 4)
+    assert answer.attributes.shape == (5, 5)
+    assert answer.redrawn == 0
     assert answer.seed == 3
     assert np.array_equal(answer.images, again.images)
+
+
+def test_attributes_are_those_asked_for(client: Client) -> None:
+    """They come in the order of ``ATTRIBUTES``."""
+    answer = client.variants(5, Along(slant=To(0, until=20), rotation=By(45)), seed=3)
+
+    found = dict(zip(ATTRIBUTES, answer.attributes.T, strict=True))
+    np.testing.assert_allclose(found["slant"], [0, 5, 10, 15, 20], atol=0.6)
+    assert (found["rotation"] == 45).all()
+    assert (found["height"] > found["width"]).all()
+
+
+def test_pictures_that_are_not_the_digit(
+    make_server: Callable[..., Running], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How many were drawn anew is told; what cannot be drawn has an exception of its own."""
+    bundles.build(tmp_path / "hands", gated=True)
+    target = make_server(models=tmp_path / "hands").target
+    words = ["--seed", "1", "--target", target, "--out", str(tmp_path / "more")]
+    with Client(target, timeout=PATIENCE) as client:
+        drawn = client.variants(20, seed=1)
+        for seed in range(40):  # about every second picture's place is on the wrong side
+            try:
+                client.variants(1, Around(pictures.form(seed), 0.0))
+            except CannotDraw as error:
+                failure = error
+                break
+
+    assert drawn.redrawn > 0
+    assert [violation.field for violation in failure.violations] == ["around"]
+    assert failure.request_id
+    assert main(["variants", "--count", "20", *words]) == 0
+    assert f"; {drawn.redrawn} drawn anew to be the digit" in capsys.readouterr().out
 
 
 def test_profiles_and_limits(client: Client) -> None:
@@ -78,6 +124,8 @@ def test_profiles_and_limits(client: Client) -> None:
     assert client.profiles() == (profile,)
     assert profile.metrics == {"auc": 0.5}
     assert limits.max_images == 256
+    assert limits.max_style_strength == 1
+    assert limits.attributes["slant"] == (-60, 60)
 
 
 def test_errors_name_the_field(client: Client) -> None:
@@ -164,6 +212,55 @@ def test_command_variants(
     assert len(list(out.glob("0*.png"))) == 5
     assert decode((out / "0004.png").read_bytes(), ImageLimits()).shape == (28, 28)
     assert decode((out / "sheet.png").read_bytes(), ImageLimits()).shape == (124, 184)
+
+
+def test_command_variants_to_measure(
+    shared_server: Running, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Values, changes and ranges are understood, and the table tells what came of them."""
+    out = tmp_path / "more"
+    words = ["variants", "--count", "3", "--seed", "7", "--target", shared_server.target]
+    words += ["--out", str(out)]
+
+    assert main([*words, "--slant==-10..10", "--height", "-2", "--thickness", "2.5", "--json"]) == 0
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with open(out / "attributes.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["0000.png", "0001.png", "0002.png"]
+    assert [float(row["slant"]) for row in rows] == pytest.approx([-10, 0, 10], abs=0.6)
+    for row, line in zip(rows, lines, strict=True):
+        assert {name: float(row[name]) for name in ATTRIBUTES} == pytest.approx(
+            line["attributes"], abs=1e-3
+        )
+        assert float(row["thickness"]) == pytest.approx(2.5, abs=0.1)
+
+    assert main([*words, "--style", str(picture), "--temperature", "0.5"]) == 0
+    around = ["--mode", "around", "--image", str(picture), "--width", "+2"]
+    assert main([*words, *around]) == 0
+
+
+def test_command_refuses_what_does_not_go_together(
+    shared_server: Running, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Attributes go with neither two pictures nor a style, and have words of their own."""
+    words = ["variants", "--count", "3", "--target", shared_server.target]
+    image = ["--image", str(picture)]
+
+    assert main([*words, "--mode", "between", *image, *image, "--slant", "5"]) == 2
+    assert main([*words, "--style", str(picture), "--slant", "5"]) == 2
+    assert main([*words, "--style", str(picture), *image]) == 2
+    with pytest.raises(SystemExit) as usage:
+        main([*words, "--slant", "steep"])
+    assert usage.value.code == 2
+    assert "expected a value (3.2, =-10), a change" in capsys.readouterr().err
+
+    assert main([*words, "--slant", "99", "--out", str(tmp_path)]) == 1
+    assert "attributes.slant.value: expected -60 to 60" in capsys.readouterr().err
+    text = tmp_path / "text.png"
+    text.write_text("this is text")
+    assert main([*words, "--style", str(text)]) == 1
+    assert f"{text}: expected" in capsys.readouterr().err
 
 
 def test_command_profiles(shared_server: Running, capsys: pytest.CaptureFixture[str]) -> None:

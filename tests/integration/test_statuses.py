@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from grpc_status import rpc_status
 from serving import batching
 from serving.errors import ModelFault
 from serving.pb import handwriting_pb2 as pb
-from tests import pictures
+from tests import bundles, pictures
 from tests.serving_host import PATIENCE, Running
 
 HEALTH = health_pb2.HealthCheckRequest(service="onehand.v1.HandwritingService")
@@ -93,10 +94,16 @@ def test_same_seed_gives_same_bytes(shared_server: Running) -> None:
     [
         {"prior": pb.FromPrior(temperature=0)},
         {"around": pb.AroundImage(image=GOOD, strength=0)},
+        {"style": pb.StyleTransfer(image=GOOD)},
+        {
+            "attributes": pb.AlongAttributes(
+                slant=pb.Target(value=10), prior=pb.FromPrior(temperature=0)
+            )
+        },
     ],
 )
 def test_no_noise_gives_one_picture(shared_server: Running, mode: dict[str, Any]) -> None:
-    """Temperature or strength 0 gives the same picture every time."""
+    """A mode without noise gives the same picture every time."""
     request = pb.GenerateVariantsRequest(count=5, **mode)
 
     answer = shared_server.stub.GenerateVariants(request, timeout=PATIENCE)
@@ -122,6 +129,162 @@ def test_between_has_both_ends_and_the_middle(shared_server: Running) -> None:
     assert line.images[1] == middle.images[0]
 
 
+def generated(running: Running, count: int, **fields: Any) -> Any:
+    """Return an answer of GenerateVariants, always with the same seed."""
+    request = pb.GenerateVariantsRequest(count=count, seed=1, **fields)
+    return running.stub.GenerateVariants(request, timeout=PATIENCE)
+
+
+def along(**fields: Any) -> dict[str, Any]:
+    """Return the mode that asks for attributes."""
+    return {"attributes": pb.AlongAttributes(**fields)}
+
+
+MODES: list[dict[str, Any]] = [
+    {},
+    {"prior": pb.FromPrior(temperature=2)},
+    {"around": pb.AroundImage(image=GOOD)},
+    {"between": pb.BetweenImages(first=GOOD, second=pictures.message(pictures.form(1)))},
+    {"style": pb.StyleTransfer(image=GOOD, strength=0.5, temperature=1)},
+    along(slant=pb.Target(value=10), rotation=pb.Target(delta=5)),
+    along(height=pb.Target(delta=-2), around=pb.AroundImage(image=GOOD, strength=0.5)),
+]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: next(iter(mode), "none"))
+@pytest.mark.parametrize("form", [pb.IMAGE_FORMAT_RAW, pb.IMAGE_FORMAT_PNG])
+def test_every_mode_tells_of_each_picture(
+    shared_server: Running, mode: dict[str, Any], form: pb.ImageFormat
+) -> None:
+    """Each picture has its latent point and what it measures; fewer are the first of many."""
+    many = generated(shared_server, 70, format=form, **mode)
+
+    assert len(many.images) == len(many.latents) == len(many.attributes) == 70
+    assert all(len(latent.values) == 4 for latent in many.latents)
+    assert all(9 < one.height < 26 and one.thickness > 1 for one in many.attributes)
+    assert many.redrawn == 0
+    if "between" not in mode:
+        few = generated(shared_server, 3, format=form, **mode)
+        assert (few.images, few.latents) == (many.images[:3], many.latents[:3])
+        assert few.attributes == many.attributes[:3]
+
+
+def test_attributes_are_what_was_asked(shared_server: Running) -> None:
+    """A value is met, a change is added to what the picture was, and the rest stays."""
+    plain = generated(shared_server, 20).attributes
+    mode = along(
+        thickness=pb.Target(value=2.5),
+        slant=pb.Target(value=-10, until=9),
+        rotation=pb.Target(value=30),
+        width=pb.Target(delta=2),
+    )
+
+    changed = generated(shared_server, 20, **mode)
+
+    for place, (was, found) in enumerate(zip(plain, changed.attributes, strict=True)):
+        assert found.thickness == pytest.approx(2.5, abs=0.1)
+        assert found.slant == pytest.approx(place - 10, abs=0.6)
+        assert found.rotation == 30
+        assert found.width == pytest.approx(was.width + 2, abs=0.25)
+        assert found.height == pytest.approx(was.height, abs=0.25)
+
+
+def test_style_goes_from_reconstruction_to_the_hand(shared_server: Running) -> None:
+    """Strength 0 is the picture's reconstruction, and another strength is another picture."""
+    still = generated(shared_server, 1, around=pb.AroundImage(image=GOOD, strength=0))
+    none, half, all_ = (
+        generated(shared_server, 1, style=pb.StyleTransfer(image=GOOD, strength=strength))
+        for strength in (0, 0.5, 1)
+    )
+
+    assert none.images == still.images
+    assert none.latents != half.latents != all_.latents
+    assert generated(shared_server, 1, style=pb.StyleTransfer(image=GOOD)).latents == all_.latents
+
+
+@pytest.mark.parametrize(
+    ("mode", "field", "problem"),
+    [
+        (along(), "attributes", "at least one of thickness, slant, rotation, width, height"),
+        (along(slant=pb.Target()), "attributes.slant", "value or delta, found neither"),
+        (along(slant=pb.Target(until=1)), "attributes.slant", "value or delta, found neither"),
+        (along(thickness=pb.Target(value=0.9)), "attributes.thickness.value", "1 to 6, found 0.9"),
+        (along(thickness=pb.Target(delta=-6)), "attributes.thickness.delta", "-5 to 5, found -6"),
+        (along(slant=pb.Target(value=61)), "attributes.slant.value", "-60 to 60, found 61"),
+        (along(rotation=pb.Target(value=-181)), "attributes.rotation.value", "-180 to 180"),
+        (along(width=pb.Target(value=5, until=27)), "attributes.width.until", "4 to 26, found 27"),
+        (along(width=pb.Target(delta=5, until=-23)), "attributes.width.until", "-22 to 22"),
+        (along(height=pb.Target(value=float("nan"))), "attributes.height.value", "found nan"),
+        (along(height=pb.Target(delta=float("inf"))), "attributes.height.delta", "found inf"),
+        (
+            along(slant=pb.Target(delta=1), prior=pb.FromPrior(temperature=4)),
+            "attributes.prior.temperature",
+            "0 to 3",
+        ),
+        (
+            along(slant=pb.Target(delta=1), around=pb.AroundImage(image=GOOD, strength=6)),
+            "attributes.around.strength",
+            "0 to 5",
+        ),
+        (
+            along(slant=pb.Target(delta=1), around=pb.AroundImage()),
+            "attributes.around.image",
+            "encoded or pixels, found neither",
+        ),
+        ({"style": pb.StyleTransfer(image=GOOD, strength=1.5)}, "style.strength", "0 to 1"),
+        ({"style": pb.StyleTransfer(image=GOOD, temperature=-1)}, "style.temperature", "0 to 3"),
+        ({"style": pb.StyleTransfer()}, "style.image", "encoded or pixels, found neither"),
+    ],
+)
+def test_what_a_mode_may_not_ask(
+    shared_server: Running, mode: dict[str, Any], field: str, problem: str
+) -> None:
+    """What is out of range, not clear or missing is refused by its field."""
+    request = pb.GenerateVariantsRequest(count=1, **mode)
+
+    found = violations(failed(shared_server.stub.GenerateVariants, request))
+
+    assert list(found) == [field]
+    assert problem in found[field]
+
+
+def test_pictures_that_are_not_the_digit(
+    make_server: Callable[..., Running], tmp_path: Path
+) -> None:
+    """They are drawn anew, which is told and counted; without chance the request is refused."""
+    bundles.build(tmp_path, gated=True)
+    running = make_server(models=tmp_path)
+
+    answer = generated(running, 100)
+    again = generated(running, 100)
+    sure = along(slant=pb.Target(delta=1), prior=pb.FromPrior(temperature=0))
+    assert len(generated(running, 5, **sure).images) == 5
+    candidates = (pictures.message(pictures.form(seed)) for seed in range(40))
+    other = next(image for image in candidates if is_refused(running, image))
+    mode = pb.AroundImage(image=other, strength=0)
+    error = failed(running.stub.GenerateVariants, pb.GenerateVariantsRequest(count=7, around=mode))
+
+    assert answer == again
+    assert 30 < answer.redrawn < 70
+    assert len(answer.images) == len(set(answer.images)) == 100
+    assert running.metrics()["onehand_redrawn_total", ()] >= 2 * answer.redrawn
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert detail(error, details_pb2.ErrorInfo).reason == "CANNOT_DRAW"
+    (violation,) = detail(error, details_pb2.PreconditionFailure).violations
+    assert violation.subject == "around"
+    assert "each of the 7 pictures 1 to 7, found 7" in violation.description
+    assert running.handled()["GenerateVariants", "FAILED_PRECONDITION"] > 0
+
+
+def is_refused(running: Running, image: pb.Image) -> bool:
+    """Return whether what is drawn around an image without noise is not the digit."""
+    mode = pb.AroundImage(image=image, strength=0)
+    request = pb.GenerateVariantsRequest(count=1, around=mode)
+    code = running.stub.GenerateVariants.future(request, timeout=PATIENCE).code()
+    assert code in {grpc.StatusCode.OK, grpc.StatusCode.FAILED_PRECONDITION}
+    return bool(code is grpc.StatusCode.FAILED_PRECONDITION)
+
+
 def test_raw_pictures_are_784_bytes(shared_server: Running) -> None:
     """The raw format is rows of pixels; the other one is PNG."""
     call = shared_server.stub.GenerateVariants
@@ -144,6 +307,8 @@ def test_profiles_are_described(shared_server: Running) -> None:
     assert len(single.profile.digest) == 64
     assert single.limits.max_images == 256
     assert single.limits.max_count == 1000
+    assert single.limits.thickness == pb.Range(least=1, most=6)
+    assert single.limits.rotation == pb.Range(least=-180, most=180)
 
 
 @pytest.mark.parametrize("call", ["Classify", "GenerateVariants", "GetProfile"])

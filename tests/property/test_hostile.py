@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from serving.errors import BadImage, BundleError
 from serving.images import ImageLimits, decode, to_mnist_form
 from serving.pb import handwriting_pb2 as pb
 from tests import bundles, pictures
-from tests.serving_host import PATIENCE, Running
+from tests.serving_host import PATIENCE, Host, Running
 
 RELAXED = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 CLEAN = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+DRAWN = CLEAN | {grpc.StatusCode.FAILED_PRECONDITION}
 METHODS = st.sampled_from(["Classify", "GenerateVariants", "ListProfiles", "GetProfile"])
 
 numbers = st.one_of(st.integers(0, 64), st.integers(0, 2**32 - 1))
@@ -74,10 +76,33 @@ variants = st.builds(
     seed=st.one_of(st.none(), st.integers(0, 2**64 - 1)),
     format=st.integers(0, 5),
 )
+priors = st.builds(pb.FromPrior, temperature=floats)
+arounds = st.builds(pb.AroundImage, image=images, strength=floats)
+asked = st.one_of(floats, st.floats(-60, 60, width=32), st.floats(1, 6, width=32))
+targets = st.one_of(
+    st.none(),
+    st.builds(pb.Target, value=asked, until=st.one_of(st.none(), asked)),
+    st.builds(pb.Target, delta=asked, until=st.one_of(st.none(), asked)),
+    st.builds(pb.Target, until=asked),
+)
+along = st.builds(
+    pb.AlongAttributes,
+    **dict.fromkeys(("thickness", "slant", "rotation", "width", "height"), targets),
+)
 modes = st.one_of(
     st.just({}),
-    st.fixed_dictionaries({"prior": st.builds(pb.FromPrior, temperature=floats)}),
-    st.fixed_dictionaries({"around": st.builds(pb.AroundImage, image=images, strength=floats)}),
+    st.fixed_dictionaries({"prior": priors}),
+    st.fixed_dictionaries({"around": arounds}),
+    st.fixed_dictionaries({"attributes": along}),
+    st.fixed_dictionaries(
+        {"attributes": st.builds(pb.AlongAttributes, slant=targets, prior=priors)}
+    ),
+    st.fixed_dictionaries(
+        {"attributes": st.builds(pb.AlongAttributes, width=targets, around=arounds)}
+    ),
+    st.fixed_dictionaries(
+        {"style": st.builds(pb.StyleTransfer, image=images, strength=floats, temperature=floats)}
+    ),
     st.fixed_dictionaries({"between": st.builds(pb.BetweenImages, first=images, second=images)}),
 )
 
@@ -118,6 +143,50 @@ def test_any_variants_request(
         getattr(request, field).CopyFrom(value)
 
     assert code_of(shared_server.stub.GenerateVariants, request) in CLEAN
+
+
+@pytest.fixture(scope="module")
+def strict_server(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A ready server whose profile draws no digit in half of its latent space."""
+    root = tmp_path_factory.mktemp("gated")
+    bundles.build(root, gated=True)
+    with host.running(models=root) as running:
+        yield running
+
+
+within = st.floats(-30, 30, width=32)
+moderate = st.one_of(
+    st.builds(pb.FromPrior, temperature=st.floats(0, 3, width=32)).map(
+        lambda prior: {"prior": prior}
+    ),
+    st.builds(
+        pb.AlongAttributes,
+        slant=st.builds(pb.Target, value=within, until=within),
+        height=st.builds(pb.Target, delta=st.floats(-4, 4, width=32)),
+        rotation=st.builds(pb.Target, value=within),
+    ).map(lambda attributes: {"attributes": attributes}),
+    st.builds(
+        pb.StyleTransfer,
+        image=st.integers(0, 9).map(lambda seed: pictures.message(pictures.form(seed))),
+        temperature=st.floats(0, 3, width=32),
+    ).map(lambda style: {"style": style}),
+)
+
+
+@RELAXED
+@given(count=st.integers(1, 20), seed=st.integers(0, 2**64 - 1), mode=moderate)
+def test_as_many_as_asked_or_an_error(
+    strict_server: Running, count: int, seed: int, mode: dict[str, Any]
+) -> None:
+    """However the gate decides, there are all pictures with all that is told of them, or none."""
+    request = pb.GenerateVariantsRequest(count=count, seed=seed, **mode)
+    call = strict_server.stub.GenerateVariants.future(request, timeout=PATIENCE)
+
+    assert call.code() in DRAWN
+    if call.code() is grpc.StatusCode.OK:
+        answer = call.result()
+        assert len(answer.images) == len(answer.latents) == len(answer.attributes) == count
+        assert answer.redrawn <= count
 
 
 @RELAXED

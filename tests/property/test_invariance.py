@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.drawing import draw
 from serving.fuse import fuse
-from serving.generate import Around, Between, Plan, Prior
+from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import Model, Posterior, Verdicts
 from serving.noise import standard_normal
 from serving.profiles import load_profile
+from serving.steering import Target
 from tests import bundles
 
 SIZE = bundles.LATENT_SIZE
@@ -57,11 +59,19 @@ def test_verdicts_do_not_depend_on_the_batch(
 def plans(model: Model, seed: int, count: int) -> list[Plan]:
     """Return a plan of each kind."""
     ends = model.encode(pictures(seed % 99, 2))
-    centre = Posterior(ends.mean[:1], ends.deviation[:1])
-    return [Prior(SIZE, 1.0, seed), Around(centre, 1.5, seed), Between(ends, count)]
+    centre = Posterior(ends.mean[:1], ends.deviation[:1], ends.own[:1])
+    targets = {"slant": Target(-9, 9, True), "rotation": Target(0, 40, False)}
+    prior = Prior(SIZE, 1.0, seed)
+    return [
+        prior,
+        Around(centre, 1.5, seed),
+        Between(ends, count),
+        InStyle(centre, 0.5, 0.5, seed),
+        Along(prior, targets, count),
+    ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=seeds, count=st.integers(1, 100), cuts=st.sets(st.integers(1, 99)))
 def test_pictures_do_not_depend_on_the_chunks(
     model: Model, seed: int, count: int, cuts: set[int]
@@ -70,10 +80,12 @@ def test_pictures_do_not_depend_on_the_chunks(
     ends = [0, *sorted(cut for cut in cuts if cut < count), count]
     spans = [range(start, stop) for start, stop in pairwise(ends)]
     for plan in plans(model, seed, count):
-        whole = model.decode(plan.latents(range(count)))
-        pieces = [model.decode(plan.latents(span)) for span in spans]
+        whole = draw(model, plan, range(count))
+        pieces = [draw(model, plan, span) for span in spans]
 
-        assert np.array_equal(whole, np.concatenate(pieces))
+        for field in ("images", "latents", "attributes"):
+            found = np.concatenate([getattr(piece, field) for piece in pieces])
+            assert np.array_equal(getattr(whole, field), found)
 
 
 @given(seed=seeds, rows=st.integers(1, 40), size=st.integers(1, 40))

@@ -42,7 +42,7 @@ class NetworkConfig:
     """
 
     stem: int = 32
-    middle: int = 48
+    middle: int = 32
     wide: int = 64
     embedding: int = 128
     hidden: int = 64

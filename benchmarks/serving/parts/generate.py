@@ -6,7 +6,7 @@ For raw pictures that is ``session.run`` of the decoder, for PNG it and the enco
 from benchmarks.serving.h2load import Load
 from benchmarks.serving.rounds import Contender, Group
 from benchmarks.serving.stage import Stage
-from serving.model import DECODE_ROWS
+from serving.drawing import DECODE_ROWS
 
 __all__ = ["groups"]
 
@@ -18,7 +18,7 @@ def groups(stage: Stage) -> list[Group]:
     """Return a group for each count, form and profile."""
     return [
         _group(stage, count, form, profile)
-        for count in (16, 256)
+        for count in (16, 256, 1000)
         for form in ("raw", "png")
         for profile in stage.options.profiles
     ]

@@ -42,17 +42,38 @@ def test_encode_gives_standard_deviations(model: Model) -> None:
     np.testing.assert_allclose(posterior.mean, flat @ weights["mean"], atol=1e-5)
     variance = np.exp(flat @ weights["spread"])
     np.testing.assert_allclose(posterior.deviation, np.sqrt(variance), rtol=1e-5)
+    np.testing.assert_allclose(posterior.own, flat @ weights["own"], atol=1e-5)
 
 
-def test_decode_rounds_to_grey(model: Model) -> None:
-    """Pixels are the decoder's output times 255, rounded."""
-    latent = np.array([[0.1, -0.2, 0.3, 0.4]], np.float32)
-    pixels = 1 / (1 + np.exp(-(latent @ bundles.make_weights(0)["draw"])))
+def test_decode_draws_measures_and_doubts(model: Model) -> None:
+    """Pixels, what they measure and the doubt are those that numpy computes."""
+    latent = np.array([[0.1, -0.2, 0.3, 0.4], [1, 1, -1, 0]], np.float32)
+    weights = bundles.make_weights(0)
+    pixels = 1 / (1 + np.exp(-(latent @ weights["draw"] + weights["ink"])))
 
-    image = model.decode(latent)
+    decoded = model.decode(latent)
 
-    assert image.shape == (1, 28, 28)
-    assert np.abs(image.reshape(784) - 255 * pixels[0]).max() <= 0.5 + 1e-3
+    np.testing.assert_allclose(decoded.pixels.reshape(2, 784), pixels, atol=1e-5)
+    np.testing.assert_allclose(decoded.attributes, bundles.measured_by_numpy(pixels), atol=1e-3)
+    np.testing.assert_allclose(
+        decoded.doubt, 1 / (1 + np.exp(-(latent @ weights["doubt"])[:, 0])), atol=1e-5
+    )
+
+
+def test_steer_shows_at_p_what_was_at_matrix_p(model: Model) -> None:
+    """The convention of the matrix: seen from the middle of the ink, x to the right, y down."""
+    pixels = np.zeros((1, 28, 28), np.float32)
+    pixels[0, 8:19, 8:19] = 0.5  # the middle is at 13
+    pixels[0, 13, 13] = 1
+    pixels[0, 10, 15] = 0.9  # 2 to the right and 3 up, and its opposite
+    pixels[0, 16, 11] = 0.9
+    quarter = np.array([[[0, 1], [-1, 0]]], np.float32)  # (3, 2) comes from (2, -3)
+
+    steered = model.steer(pixels, quarter, np.zeros(1, np.float32))
+
+    assert steered.pixels[0, 13 + 2, 13 + 3] == pytest.approx(0.9, abs=0.01)
+    assert steered.pixels[0, 13 - 2, 13 + 3] == pytest.approx(0.5, abs=0.01)
+    assert steered.attributes.shape == (1, 4)
 
 
 def test_answer_that_is_no_number(model: Model) -> None:

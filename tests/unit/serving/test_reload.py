@@ -199,7 +199,7 @@ def nan(arrays: dict[str, Any]) -> None:
     "changes",
     [
         {"change_golden": nan},
-        {"schema_version": 2},
+        {"schema_version": 1},
         {"contents": {CLASSIFIER: b"not a graph"}},
         {"contents": {GOLDEN: b"PK\x03\x04" + bytes(64)}},
     ],

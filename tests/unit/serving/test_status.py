@@ -11,6 +11,7 @@ from serving.status import refuse
 CODES = [
     (errors.InvalidRequest([("count", "is bad")]), grpc.StatusCode.INVALID_ARGUMENT, None),
     (errors.UnknownProfile("x", ["a"]), grpc.StatusCode.NOT_FOUND, None),
+    (errors.CannotDraw("between", "3 of 9"), grpc.StatusCode.FAILED_PRECONDITION, None),
     (errors.NotReady("loading"), grpc.StatusCode.UNAVAILABLE, 1.0),
     (errors.Overloaded("full", 0.1), grpc.StatusCode.RESOURCE_EXHAUSTED, 0.1),
     (errors.DeadlineExpired("late"), grpc.StatusCode.DEADLINE_EXCEEDED, None),

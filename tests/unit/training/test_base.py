@@ -65,7 +65,7 @@ def test_feature_maps() -> None:
 
     assert [tuple(one.shape) for one in maps] == [
         (2, 32, 14, 14),
-        (2, 48, 14, 14),
+        (2, 32, 14, 14),
         (2, 64, 7, 7),
         (2, 64, 7, 7),
     ]

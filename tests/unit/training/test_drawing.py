@@ -2,6 +2,8 @@
 
 import base64
 import io
+from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 from tests.unit.training.test_record import make_record
 from training import drawing
+from training.record import Strip
 
 
 def decode(uri: str) -> np.ndarray:
@@ -70,20 +73,86 @@ def test_ink_is_opaque_where_the_image_is_brightest() -> None:
     assert pixels[0, 0].tolist() == [0, 0, 0, 0]
 
 
-def test_the_map_shows_every_variation_and_each_cluster_once() -> None:
-    """Clusters count from 1 and their sizes add up."""
+def test_the_map_shows_every_image_and_each_cluster_once() -> None:
+    """Clusters count from 1 and their sizes add up; of each kind, what is on the map is counted."""
     shown = make_record()
     assert shown.latent is not None
 
-    drawn = drawing.latent_map(shown.latent, shown.augmented)
+    drawn = drawing.latent_map(shown.latent, (shown.forms, shown.augmented, shown.samples))
 
-    assert len(drawn.points) == 12
+    assert [point.title for point in drawn.points[:2]] == [
+        "form 1, cluster 1",
+        "variation 1, cluster 2",
+    ]
+    assert drawn.points[-1].title == "sample 5, cluster 3"
+    assert Counter(point.kind for point in drawn.points) == {
+        "form": 1,
+        "variation": 12,
+        "sample": 5,
+    }
     assert [(cluster.number, cluster.size) for cluster in drawn.clusters] == [
-        (1, 4),
-        (2, 4),
-        (3, 4),
+        (1, 6),
+        (2, 6),
+        (3, 6),
     ]
     assert all(0 <= point.x <= 800 and 0 <= point.y <= 540 for point in drawn.points)
+
+
+def test_layouts_stand_side_by_side_and_the_chosen_one_is_marked() -> None:
+    """Every layout has all its dots; the map is drawn by the chosen one; the best k is marked."""
+    shown = make_record()
+    assert shown.latent is not None
+
+    drawn = drawing.latent_map(shown.latent, (shown.forms, shown.augmented, shown.samples))
+
+    assert drawn.name == "t-SNE, perplexity 5"
+    assert [(plot.layout.name, plot.chosen) for plot in drawn.plots] == [
+        ("PCA", False),
+        ("t-SNE, perplexity 5", True),
+    ]
+    assert all(len(plot.dots) == 18 for plot in drawn.plots)
+    assert drawn.silhouettes == ((2, 0.1, False), (3, 0.3, True), (4, 0.2, False))
+
+
+def test_units_stand_in_order_of_their_use() -> None:
+    """Bars fall from left to right; those that reach over the line are the active ones."""
+    shown = make_record()
+    assert shown.latent is not None
+
+    units = drawing.units(shown.latent)
+
+    assert (units.active, units.total) == (3, 4)
+    assert [title.partition(":")[0] for *_, title in units.bars] == [
+        *("unit 1", "unit 4", "unit 2", "unit 3"),
+    ]
+    assert [y < units.threshold for _, _, y, _, _ in units.bars] == [True, True, True, False]
+    assert all(y >= 0 and y + height == pytest.approx(120) for _, _, y, height, _ in units.bars)
+
+
+def test_strips_are_captioned_in_their_units() -> None:
+    """Deviations carry a sign, attributes their unit, ways their share; hovering tells the same."""
+    frames = make_record().samples[:3]
+    values = np.array([-3, 0, 1.26], np.float32)
+
+    def captions(draw: Callable[[Strip], drawing.Walk], name: str) -> tuple[str, ...]:
+        walk = draw(Strip(name, frames, values, 0.5))
+        assert [tile.title for tile in walk.tiles] == [f"{name}: {text}" for text in walk.captions]
+        return walk.captions
+
+    minus = "\N{MINUS SIGN}"
+    assert captions(drawing.traversal, "unit 1") == (f"{minus}3", "0", "+1")
+    assert captions(drawing.direction, "slant") == (f"{minus}3.0°", "0.0°", "1.3°")
+    assert captions(drawing.direction, "width") == (f"{minus}3.0 px", "0.0 px", "1.3 px")
+    assert captions(drawing.interpolation, "a to b")[1:] == ("0 %", "126 %")
+
+
+@pytest.mark.parametrize(
+    ("silhouette", "word"),
+    [(0.8, "distinct"), (0.6, "real"), (0.3, "weak"), (0.1, "no groups"), (0.0, "no groups")],
+)
+def test_groups_are_believed_by_their_silhouette(silhouette: float, word: str) -> None:
+    """Colours on the map are not sold as groups where there are none."""
+    assert word in drawing._structure(silhouette)
 
 
 @pytest.mark.parametrize(

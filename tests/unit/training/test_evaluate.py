@@ -54,4 +54,4 @@ def test_scores_on_another_base_are_kept_apart(
     after = {name: evaluate._decided_by(name) for name in names}
 
     assert {name for name in names if before[name] != after[name]} == {"default"}
-    assert before["seed"] == "0115741e"
+    assert before["seed"] == "3edf64ed"

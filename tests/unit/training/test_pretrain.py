@@ -17,7 +17,7 @@ from training.data import Digits
 from training.errors import TrainingError
 from training.muon import orthogonalise
 from training.nondigits import mixture
-from training.pretrain import PretrainConfig, shorten
+from training.pretrain import CANDIDATE, PretrainConfig, shorten
 from training.trials import WriterDigits
 
 CHARACTERS = np.zeros((3, 105, 105), dtype=np.bool_)
@@ -104,6 +104,26 @@ def test_a_run_with_other_settings_is_not_gone_on_with(corpus: WriterDigits, who
     """Another seed in the same folder is refused."""
     with pytest.raises(TrainingError, match=r"settings\.json: a run with other settings"):
         pretrain.pretrain(corpus, CHARACTERS, TINY, whole, 1)
+
+
+def test_warps_fade_while_cooling(corpus: WriterDigits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What scripts and hands share is whole until the cooling begins, and then shrinks with it."""
+    strengths = []
+
+    def note(images: torch.Tensor, *drawn: object) -> torch.Tensor:
+        if len(drawn) > 1:  # not the pictures for the digit head
+            strengths.append(drawn[-1])
+        return images
+
+    monkeypatch.setattr(pretrain, "jitter", note)
+    stage = replace(CANDIDATE, steps=4, cooling=2, after=None)
+    nothing = mixture(corpus.digits.images, np.random.default_rng(0), 4)
+    trainer = pretrain.Trainer(pretrain.Material(corpus, nothing), stage, TINY, None, 0)
+
+    for _ in range(4):
+        trainer.advance()
+
+    assert strengths == [1, 1, 1, 0.5]
 
 
 def test_batches_hold_writers_together(corpus: WriterDigits) -> None:

@@ -1,6 +1,7 @@
 """The record of an enrolment: what is remembered comes back, and damage is named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from serving.bundle import LABELS
 from training import record
-from training.record import Latent, Record, RecordError, Tests
+from training.record import Latent, Layout, Record, RecordError, Strip, Tests
 
 
 def make_record(seed: int = 0) -> Record:
@@ -21,6 +22,28 @@ def make_record(seed: int = 0) -> Record:
     def floats(*shape: int) -> np.ndarray:
         return draw.random(shape, dtype=np.float32)
 
+    def strips(*names: str) -> tuple[Strip, ...]:
+        return tuple(Strip(name, images(7), floats(7), 0.5 + i) for i, name in enumerate(names))
+
+    latent = Latent(
+        counts=(1, 12, 5),
+        means=floats(18, 4),
+        layouts=(
+            Layout("PCA", floats(18, 2), 0.8, 0.9, 0.4),
+            Layout("t-SNE, perplexity 5", floats(18, 2), 0.9, 0.95, 0.6),
+        ),
+        chosen=1,
+        neighbours=5,
+        clusters=np.arange(18, dtype=np.int64) % 3,
+        silhouettes=(0.1, 0.3, 0.2),
+        variances=np.array([1.5, 0.02, 0.001, 0.3], np.float32),
+        traversals=strips("unit 1", "unit 4"),
+        directions=strips("thickness", "slant", "width", "height"),
+        interpolations=strips("form 1 to sample 3"),
+        coverage=0.75,
+        coverage_neighbours=5,
+        spread=1.5,
+    )
     forms = images(1)
     tests = images(6)
     tests[0] = forms[0]
@@ -34,7 +57,7 @@ def make_record(seed: int = 0) -> Record:
         samples=images(5),
         vae_history={"loss": (300.0, 210.5), "divergence": (0.0, 21.0)},
         cnn_history={"loss": (0.5, 0.1), "accuracy": (0.8, 0.99)},
-        latent=Latent(floats(12, 4), floats(12, 2), np.arange(12, dtype=np.int64) % 3, 3, 0.9, 5),
+        latent=latent,
         feature_maps=(floats(6, 26, 26), floats(6, 3, 3)),
         tests=Tests(tests, LABELS * 2, floats(6, 3), floats(6)),
         seconds={"augment": 0.25, "VAE": 4.0},
@@ -136,6 +159,45 @@ def test_a_record_that_does_not_fit_together_is_refused() -> None:
         Record(pictures=full.pictures, forms=full.forms.astype(np.float32))  # type: ignore[arg-type]
     with pytest.raises(RecordError, match="'mine'"):
         Tests(full.forms, ("mine",), np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
+
+
+def test_a_latent_space_that_does_not_fit_is_refused() -> None:
+    """Neither points without an image nor a choice among layouts that are not there get by."""
+    full = make_record()
+    assert full.latent is not None
+
+    with pytest.raises(RecordError, match=r"latent.counts: expected at most \(1, 12, 2\)"):
+        replace(full, samples=full.samples[:2])
+    with pytest.raises(RecordError, match=r"latent.means: expected float32 \(19, 4\)"):
+        replace(full.latent, counts=(1, 12, 6))
+    with pytest.raises(RecordError, match=r"PCA: expected float32 \(18, 2\)"):
+        replace(full.latent, layouts=(Layout("PCA", full.latent.means, 1, 1, 1),), chosen=0)
+    for chosen in (-1, 2):
+        with pytest.raises(RecordError, match="expected one of 2 layouts"):
+            replace(full.latent, chosen=chosen)
+    with pytest.raises(RecordError, match=r"strip.values: expected float32 \(7\)"):
+        replace(full.latent.directions[0], values=full.latent.variances)
+
+
+def test_what_was_measured_of_the_latent_space_can_be_asked() -> None:
+    """Trust is that of the chosen layout; a unit is active above a variance of 0.01."""
+    latent = make_record().latent
+    assert latent is not None
+
+    assert latent.trustworthiness == 0.9
+    assert latent.active == 3
+
+
+def test_a_record_of_the_release_before_is_refused(tmp_path: Path) -> None:
+    """The formats, expected and found, are named, and what to run."""
+    record.save(make_record(), tmp_path)
+    path = tmp_path / "report" / record.VALUES
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+
+    with pytest.raises(
+        RecordError, match=r"of another release: format: expected 2, found 1.*enroll"
+    ):
+        record.load(tmp_path)
 
 
 def test_a_loss_that_is_no_number_is_not_saved(tmp_path: Path) -> None:

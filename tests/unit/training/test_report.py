@@ -75,9 +75,10 @@ def test_the_page_names_what_it_shows(tmp_path: Path) -> None:
 
     assert path == folder / "report" / "index.html"
     assert f"<title>tiny · digit 2 · linear · {folder.name}</title>" in text
-    assert {"input", "augment", "vae", "rebuilt", "samples", "map", "cnn", "layers", "tests"} <= (
+    assert {"input", "augment", "vae", "rebuilt", "samples", "cnn", "layers", "tests"} <= (
         Page(text).ids()
     )
+    assert {"map", "units", "directions", "ways"} <= Page(text).ids()
 
 
 def test_the_page_asks_the_network_for_nothing(tmp_path: Path) -> None:
@@ -152,7 +153,8 @@ def test_stages_that_the_recipe_skips_are_left_out_and_named(tmp_path: Path) -> 
 
     page = read(make(tmp_path, bare))
 
-    assert not {"augment", "vae", "rebuilt", "samples", "map", "cnn", "layers"} & page.ids()
+    assert not {"augment", "vae", "rebuilt", "samples", "cnn", "layers"} & page.ids()
+    assert not {"map", "units", "directions", "ways"} & page.ids()
     assert {"input", "tests", "benchmark", "bundle"} <= page.ids()
     for clause in ("augments nothing", "trains no VAE", "trains no CNN", "no feature maps"):
         assert clause in page.text
@@ -161,6 +163,67 @@ def test_stages_that_the_recipe_skips_are_left_out_and_named(tmp_path: Path) -> 
 def test_a_full_recipe_misses_nothing(tmp_path: Path) -> None:
     """The note on skipped stages appears only where a stage is skipped."""
     assert "leaves some sections out" not in read(make(tmp_path)).text
+
+
+def test_an_autoencoder_of_other_writers_is_owned_up_to(tmp_path: Path) -> None:
+    """Where none is trained at enrolment, its curves are missing and nothing else is."""
+    page = read(make(tmp_path, dataclasses.replace(make_record(), vae_history={})))
+
+    assert "trains no VAE of its own" in page.text
+    assert "vae" not in page.ids()
+    assert {"samples", "rebuilt", "map", "units", "directions", "ways"} <= page.ids()
+
+
+def test_figures_of_the_latent_space_come_with_words(tmp_path: Path) -> None:
+    """What a figure means is said beside it: coverage, units, R2 and the size of steps."""
+    text = read(make(tmp_path)).text
+
+    for part in (
+        "Samples reach 75",
+        "their 5th neighbour",
+        "3 of them are active",
+        "R² 0.50: a straight line steers the larger part",
+        "R² 2.50: it can be steered",
+        "largest step 0.50 times the mean: no jump",
+        "t-SNE, perplexity 5 · shown above",
+        "3 · taken",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("variances", "words"),
+    [
+        ((0, 0, 0, 0), "None of them is active"),
+        ((1, 0, 0, 0), "1 of them is active: from variation to variation it has"),
+        ((1, 1, 1, 1), "4 of them are active"),
+    ],
+)
+def test_active_units_are_counted_in_words(
+    tmp_path: Path, variances: tuple[int, ...], words: str
+) -> None:
+    """The sentence fits none, one and all; of the others it speaks only where there are others."""
+    full = make_record()
+    assert full.latent is not None
+    latent = dataclasses.replace(full.latent, variances=np.array(variances, np.float32))
+
+    text = read(make(tmp_path, dataclasses.replace(full, latent=latent))).text
+
+    assert words in text
+    assert ("The others" in text) is (words.startswith("1"))
+
+
+def test_coverage_is_held_against_what_chance_allows() -> None:
+    """Two times nine images of one source reach 99 %; a half of that leaves something out."""
+    latent = make_record().latent
+    assert latent is not None
+    full = dataclasses.replace(latent, counts=(0, 9, 9), coverage=0.95)
+    few = dataclasses.replace(full, coverage=0.5)
+
+    assert "one source would reach 99" in report._reach(full)
+    assert "lie wherever variations do" in report._reach(full)
+    assert "spread 1.5 times as widely" in report._reach(few)
+    assert "leave out a part" in report._reach(dataclasses.replace(few, spread=0.9))
 
 
 def judged(answers: str, shown: Record) -> Record:

@@ -1,0 +1,179 @@
+"""What the verbs do."""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from benchmarks.variants import identity, report, sheet
+from benchmarks.variants.judges import JudgeConfig, load_judges, train_judges
+from benchmarks.variants.measures import NEIGHBOURS
+from benchmarks.variants.population import FOLD_NAMES, Population, Subject, gather, subjects
+from benchmarks.variants.study import Record, study_others, study_shipped
+from serving.bundle import replace_file
+from training import base, data, generator
+from training.config import DEFAULT, RECIPES, SEED
+from training.trials import WriterDigits
+
+_DIGIT = 2
+_OTHERS, _SHIPPED = "others", "shipped"
+# Folders of MNIST, QMNIST and the judges; the fold.
+_Where = tuple[Path, Path, Path, str]
+# A neighbourhood takes k other pictures beside the one it is of.
+_LEAST = NEIGHBOURS + 1
+
+
+def judge(options: argparse.Namespace) -> None:
+    """Train the judges and print what they are worth."""
+    config = JudgeConfig()
+    if options.steps is not None:
+        config = replace(config, digit_steps=options.steps, hand_steps=options.steps)
+    figures = train_judges(_corpus(options.mnist, options.qmnist), config, options.judges)
+    print(json.dumps(figures, indent=1))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Study every writer that was not studied yet, then write and print the tables.
+
+    What the shipped generator is held against comes first, and is kept when that changes.
+    """
+    corpus = _corpus(options.mnist, options.qmnist)
+    chosen = subjects(corpus, _DIGIT, FOLD_NAMES[options.fold], _LEAST, options.writers)
+    folders = _folders(options)
+    for part, folder in folders.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        _study_missing(part, chosen, folders, options)
+        if options.others_only:
+            return
+    records = {
+        subject.writer: {
+            name: figure
+            for folder in folders.values()
+            for name, figure in json.loads(_record(folder, subject).read_text("utf-8")).items()
+        }
+        for subject in chosen
+    }
+    print(report.write(records, options))
+
+
+def compare_bytes(options: argparse.Namespace) -> None:
+    """Ask servers that run differently for the same variants, and write what differed."""
+    print(identity.write(options.models, options.count, options.results, options.command))
+
+
+def draw_sheet(options: argparse.Namespace) -> None:
+    """Draw the contact sheet of a few writers, or of the project's own sample."""
+    if options.mnist is None:
+        hands = sheet.sample()
+    else:
+        corpus = _corpus(options.mnist, options.qmnist)
+        chosen = subjects(corpus, _DIGIT, FOLD_NAMES[options.fold], _LEAST, options.writers or 6)
+        hands = [sheet.Hand(subject.form, subject.real) for subject in chosen]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    sheet.draw(hands, _DIGIT, options.seed).save(options.out)
+    print(options.out)
+
+
+VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "judge": judge,
+    "run": run,
+    "bytes": compare_bytes,
+    "sheet": draw_sheet,
+}
+
+
+def _study_missing(
+    part: str, chosen: list[Subject], folders: dict[str, Path], options: argparse.Namespace
+) -> None:
+    missing = [subject for subject in chosen if not _record(folders[part], subject).exists()]
+    if not missing:
+        return
+    os.environ["TQDM_DISABLE"] = "1"  # read by the workers: one bar is enough
+    where = (options.mnist, options.qmnist, options.judges, options.fold)
+    workers = min(len(missing), len(os.sched_getaffinity(0)))
+    context = multiprocessing.get_context("spawn")
+    bar = tqdm(total=len(chosen), initial=len(chosen) - len(missing), desc=part, unit="writer")
+    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        work = _PARTS[part]
+        futures = [pool.submit(work, one, folders, options.seed, *where) for one in missing]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _study_others(subject: Subject, folders: dict[str, Path], seed: int, *where: *_Where) -> None:
+    torch.set_num_threads(1)
+    record, pictures = study_others(subject, _population(*where), seed)
+    partial = _pictures(folders[_OTHERS], subject).with_suffix(".partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **pictures)
+    partial.replace(_pictures(folders[_OTHERS], subject))
+    _keep(record, folders[_OTHERS], subject)
+
+
+def _study_shipped(subject: Subject, folders: dict[str, Path], seed: int, *where: *_Where) -> None:
+    torch.set_num_threads(1)
+    with np.load(_pictures(folders[_OTHERS], subject), allow_pickle=False) as arrays:
+        others = dict(arrays)
+    record = study_shipped(subject, _population(*where), seed, others)
+    _keep(record, folders[_SHIPPED], subject)
+
+
+_PARTS = {_OTHERS: _study_others, _SHIPPED: _study_shipped}
+
+
+def _keep(record: Record, folder: Path, subject: Subject) -> None:
+    replace_file(_record(folder, subject), json.dumps(record, indent=1).encode() + b"\n")
+
+
+@cache
+def _population(mnist: Path, qmnist: Path, judges: Path, fold: str) -> Population:
+    return gather(_corpus(mnist, qmnist), load_judges(judges), _DIGIT, FOLD_NAMES[fold])
+
+
+@cache
+def _corpus(mnist: Path, qmnist: Path) -> WriterDigits:
+    digits = data.load_mnist(mnist)
+    return WriterDigits(digits, data.load_writers(qmnist, digits))
+
+
+def _folders(options: argparse.Namespace) -> dict[str, Path]:
+    """Return where each part's figures are kept, by all but the code that decides them."""
+    judged = _bytes(options.judges / "digit.npz", options.judges / "hand.npz")
+    shipped = _bytes(base.HERE / base.WEIGHTS, base.HERE / base.CALIBRATION,
+                     generator.HERE / generator.WEIGHTS)  # fmt: skip
+    decided = {
+        _OTHERS: judged + f"{SEED.augment}{SEED.vae}{RECIPES[DEFAULT].augment}".encode(),
+        _SHIPPED: judged + shipped + RECIPES[DEFAULT].sha256().encode(),
+    }
+    return {
+        part: options.runs
+        / f"{options.fold}-{part}-{hashlib.sha256(content).hexdigest()[:8]}-seed{options.seed}"
+        for part, content in decided.items()
+    }
+
+
+def _bytes(*paths: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in paths)
+
+
+def _record(folder: Path, subject: Subject) -> Path:
+    return folder / f"writer{subject.writer}.json"
+
+
+def _pictures(folder: Path, subject: Subject) -> Path:
+    return folder / f"writer{subject.writer}.npz"

@@ -1,0 +1,334 @@
+"""The two judges: networks that the generators never saw, and that nothing served is made of.
+
+*Digit judge*: which digit a picture shows. Trained on everybody but validation writers, and
+measured on these. *Hand judge*: an embedding in which pictures by one hand lie together. Trained on
+folds 2 to 4, with another architecture and another seed than the base that is served, so that
+neither development nor validation writers are known to it.
+
+Both are kept as plain arrays in a folder of runs, beside figures that say how far to trust them.
+"""
+
+import json
+import math
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from benchmarks.variants.jostle import jostle
+from serving.bundle import replace_file
+from training.contrast import BatchConfig, Batches, contrastive
+from training.errors import Diverged, WeightsError
+from training.fit import initialise
+from training.metrics import auc, eer
+from training.muon import Muon
+from training.trials import DEV, VALIDATION, WriterDigits, draw_trials
+
+Images = NDArray[np.uint8]
+Features = NDArray[np.float32]
+Scores = NDArray[np.float64]
+Network = TypeVar("Network", bound=nn.Module)
+
+FIGURES = "figures.json"
+_SEED = 20_417
+_LEARNERS = (1, 2, 3, 4)
+_HAND_LEARNERS = (2, 3, 4)
+_AVERAGE, _WARM_UP, _LARGEST_GRADIENT = 0.995, 100, 5.0
+_ROWS = 500
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """How long the judges are trained.
+
+    Attributes:
+        digit_steps: updates of the digit judge, on ``digit_batch`` pictures each.
+        digit_batch: pictures.
+        hand_steps: updates of the hand judge.
+        batch: pictures of each of these.
+    """
+
+    digit_steps: int = 2000
+    digit_batch: int = 128
+    hand_steps: int = 2000
+    batch: BatchConfig = field(default_factory=lambda: BatchConfig(2, 24, 4))
+
+
+class _Residual(nn.Module):
+    """Two convolutions beside a short cut (He et al. 2016, arXiv:1512.03385)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            *_convolution(inputs, outputs, 3), nn.ReLU(), *_convolution(outputs, outputs, 3)
+        )
+        self.short = nn.Sequential(*_convolution(inputs, outputs, 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(self.short(maps) + self.inner(maps))
+
+
+def _convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+    return convolution, nn.BatchNorm2d(outputs)
+
+
+class HandJudge(nn.Module):
+    """Unit vectors (n, 160) for pixels (n, 28, 28): near each other where one hand wrote both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            *_convolution(1, 24, 3, stride=2),
+            nn.ReLU(),
+            _Residual(24, 48),  # (n, 48, 14, 14)
+            nn.AvgPool2d(2),
+            _Residual(48, 80),  # (n, 80, 7, 7)
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(80 * 7 * 7, 160)
+        self.centre = nn.BatchNorm1d(160, affine=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return unit vectors (n, 160) for pixels (n, 28, 28) in [0, 1]."""
+        return self.place(self.trunk(pixels.unsqueeze(1)))
+
+    def place(self, maps: Tensor) -> Tensor:
+        """Return unit vectors (n, 160) for what the trunk sees, (n, 3920)."""
+        return F.normalize(self.centre(self.head(maps)))
+
+
+class DigitJudge(nn.Module):
+    """Logits (n, 10) for pixels (n, 28, 28)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            *_convolution(1, 32, 5, stride=2),
+            nn.ReLU(),
+            *_convolution(32, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),  # (n, 64, 7, 7)
+            *_convolution(64, 96, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(96 * 7 * 7, 10)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return logits (n, 10) for pixels (n, 28, 28) in [0, 1]."""
+        logits: Tensor = self.head(self.trunk(pixels.unsqueeze(1)))
+        return logits
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Both, ready to be asked.
+
+    Attributes:
+        digit_judge: names digits.
+        hand_judge: places pictures by their hand.
+        threshold: cosine at which as many foreign pictures pass for own ones as own ones fail,
+            among development writers.
+    """
+
+    digit_judge: DigitJudge
+    hand_judge: HandJudge
+    threshold: float
+
+    def digits(self, images: Images) -> NDArray[np.int64]:
+        """Return the digit that each of the images (n, 28, 28) shows, shape (n,)."""
+        named: NDArray[np.int64] = _each(self.digit_judge, images).argmax(axis=1)
+        return named
+
+    def features(self, images: Images) -> Features:
+        """Return a unit vector for each of the images (n, 28, 28), shape (n, 160)."""
+        return _each(self.hand_judge, images)
+
+
+def _each(network: nn.Module, images: Images) -> Features:
+    with torch.inference_mode():
+        parts = torch.split(torch.from_numpy(images), _ROWS)
+        answers = [network(part.float() / 255) for part in parts]
+    result: Features = torch.cat(answers).numpy()
+    return result
+
+
+def train_judges(data: WriterDigits, config: JudgeConfig, out: Path) -> dict[str, float]:
+    """Train both, measure them on writers they do not know, write all to ``out``.
+
+    Args:
+        data: MNIST's training set with its writers.
+        config: how long.
+        out: folder; a judge whose weights lie there already is not trained again.
+
+    Returns:
+        What they are worth, by name.
+
+    Raises:
+        Diverged: a loss is no longer a finite number.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name, train in (("digit", _train_digit_judge), ("hand", _train_hand_judge)):
+        if not (out / f"{name}.npz").exists():
+            _write(train(data, config), out / f"{name}.npz")
+    figures = _measure(*_load(out), data)
+    text = json.dumps({"seed": _SEED, **asdict(config), "figures": figures}, indent=1) + "\n"
+    replace_file(out / FIGURES, text.encode())
+    return figures
+
+
+def load_judges(folder: Path) -> Judges:
+    """Return the judges in a folder.
+
+    Raises:
+        WeightsError: a file is missing or damaged; says how to make it.
+    """
+    digit, hand = _load(folder)
+    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))["figures"]
+    return Judges(digit, hand, figures["hand_threshold_dev"])
+
+
+def _load(folder: Path) -> tuple[DigitJudge, HandJudge]:
+    digit, hand = DigitJudge(), HandJudge()
+    _read(digit, folder / "digit.npz")
+    _read(hand, folder / "hand.npz")
+    return digit.eval(), hand.eval()
+
+
+def _train_digit_judge(data: WriterDigits, config: JudgeConfig) -> DigitJudge:
+    seen = data.where(data.by_folds(*_LEARNERS))
+    images = torch.from_numpy(seen.digits.images)
+    labels = torch.from_numpy(seen.digits.labels.astype(np.int64))
+    generator = torch.Generator().manual_seed(_SEED)
+    network = DigitJudge()
+
+    def loss() -> Tensor:
+        rows = torch.randint(len(labels), (config.digit_batch,), generator=generator)
+        pixels = jostle(images[rows].float() / 255, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(pixels)
+        return F.cross_entropy(logits.float(), labels[rows], label_smoothing=0.05)
+
+    return _train(network, loss, config.digit_steps, generator, "digit judge")
+
+
+def _train_hand_judge(data: WriterDigits, config: JudgeConfig) -> HandJudge:
+    seen = data.where(data.by_folds(*_HAND_LEARNERS))
+    images, writers = torch.from_numpy(seen.digits.images), torch.from_numpy(seen.writers)
+    digits = torch.from_numpy(seen.digits.labels)
+    generator = torch.Generator().manual_seed(_SEED + 1)
+    random = np.random.default_rng(_SEED + 1)
+    batches = Batches(seen, np.arange(len(seen.writers)), config.batch, random)
+    network = HandJudge()
+
+    def loss() -> Tensor:
+        rows = torch.from_numpy(batches.draw())
+        pixels = jostle(images[rows].float() / 255, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            maps = network.trunk(pixels.unsqueeze(1))
+        kept = torch.rand(maps.shape, generator=generator) >= 0.35
+        return contrastive(network.place(maps.float() * kept / 0.65), digits[rows], writers[rows])
+
+    return _train(network, loss, config.hand_steps, generator, "hand judge")
+
+
+def _train(
+    network: Network,
+    loss: Callable[[], Tensor],
+    steps: int,
+    generator: torch.Generator,
+    title: str,
+) -> Network:
+    """Minimise, and return the running mean of the weights."""
+    initialise(network, generator, glorot=False)
+    network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    matrices = [value for value in network.parameters() if value.ndim > 1]
+    vectors = [value for value in network.parameters() if value.ndim <= 1]
+    optimisers = (Muon(matrices, 5e-3, 0.02), torch.optim.AdamW(vectors, 2e-3, weight_decay=0.0))
+    slow = {name: value.clone() for name, value in network.state_dict().items()}
+    for step in (progress := tqdm(range(steps), desc=title, unit="step")):
+        rate = min(1, step / _WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        for optimiser, peak in zip(optimisers, (5e-3, 2e-3), strict=True):
+            optimiser.param_groups[0]["lr"] = peak * rate
+        value = loss()
+        network.zero_grad(set_to_none=True)
+        torch.autograd.backward(value)
+        nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
+        for optimiser in optimisers:
+            optimiser.step()
+        _average(slow, network, min(_AVERAGE, step / (step + 20)))
+        if step % 100 == 0:
+            if not math.isfinite(value.item()):
+                raise Diverged(f"{title}: the loss became {value.item()} at step {step}")
+            progress.set_postfix(loss=f"{value.item():.3f}")
+    network.load_state_dict(slow)
+    return network.eval()
+
+
+@torch.no_grad()
+def _average(slow: dict[str, Tensor], network: nn.Module, keep: float) -> None:
+    for name, fast in network.state_dict().items():
+        if fast.is_floating_point():
+            slow[name].lerp_(fast, 1 - keep)
+
+
+def _measure(digit: DigitJudge, hand: HandJudge, data: WriterDigits) -> dict[str, float]:
+    held_out = data.where(data.validation())
+    named = _each(digit, held_out.digits.images).argmax(axis=1)
+    dev, validation = (_scores(hand, data, fold) for fold in (DEV, VALIDATION))
+    return {
+        "digit_accuracy_validation": float((named == held_out.digits.labels).mean()),
+        "hand_auc_dev": auc(*dev),
+        "hand_auc_validation": auc(*validation),
+        "hand_eer_validation": eer(*validation),
+        "hand_threshold_dev": _threshold(*dev),
+    }
+
+
+def _scores(hand: HandJudge, data: WriterDigits, fold: int) -> tuple[Scores, Scores]:
+    """Return cosines of genuine and impostor trials: digit 2, one enrolment picture, one turn."""
+    rows = np.flatnonzero(data.by_folds(fold) & (data.digits.labels == 2))
+    placed = np.zeros((len(data.writers), 160), np.float32)
+    placed[rows] = _each(hand, data.digits.images[rows])
+    trials = draw_trials(data, 2, 1, 1, 0, 0, fold=fold)
+    genuine, impostors = (
+        [placed[getattr(trial, group)] @ placed[trial.enrolled[0]] for trial in trials]
+        for group in ("genuine", "impostors")
+    )
+    return np.concatenate(genuine).astype(float), np.concatenate(impostors).astype(float)
+
+
+def _threshold(genuine: Scores, impostor: Scores) -> float:
+    """Return the score above which as large a share of impostors lies as of genuine ones below."""
+    every = np.sort(np.concatenate([genuine, impostor]))
+    passed = (impostor[:, None] >= every[::50]).mean(axis=0)
+    failed = (genuine[:, None] < every[::50]).mean(axis=0)
+    return float(every[::50][np.abs(passed - failed).argmin()])
+
+
+def _write(network: nn.Module, path: Path) -> None:
+    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    partial.replace(path)
+
+
+def _read(network: nn.Module, path: Path) -> None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays})
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"{path}: no judge can be read there: {error}; "
+            "python -m benchmarks.variants judge --mnist DIR --qmnist DIR makes it"
+        ) from error

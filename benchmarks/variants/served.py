@@ -1,0 +1,97 @@
+"""The server's own drawing over networks that were just trained, without a bundle between.
+
+Exporting a bundle takes longer than all that is asked of it here; that its graphs give the same
+numbers is checked when one is exported. Which picture is drawn, and which is drawn again, is for
+the server's code to decide (``serving.drawing``).
+"""
+
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from serving.drawing import Drawn, draw
+from serving.generate import Along, Plan, Prior
+from serving.model import Decoded, Model, Posterior, Steered, Verdicts
+from serving.steering import Target, goals, steer
+from training.learned import Learned
+from training.steer import Steer
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+class Served:
+    """What ``serving.model.Model`` answers, answered by torch.
+
+    The gate is at its strictest: every picture is doubted, so the classifier sees each of them. A
+    bundle's screen lets it see fewer.
+
+    Attributes:
+        latent_size: dimensions of the latent space.
+        gate: doubt above which the classifier is asked.
+    """
+
+    gate = 0.5
+
+    def __init__(self, learned: Learned) -> None:
+        self._vae = learned.vae
+        self._classifier = learned.classifier.graph()
+        self._steer = Steer().eval()
+        self.latent_size = learned.vae.latent
+
+    @torch.inference_mode()
+    def classify(self, images: Images) -> Verdicts:
+        """Return a verdict for each image (n, 28, 28)."""
+        probabilities, llr = self._classifier(torch.from_numpy(images))
+        return Verdicts(probabilities.numpy(), llr.numpy())
+
+    @torch.inference_mode()
+    def encode(self, images: Images) -> Posterior:
+        """Return the posterior of each image (n, 28, 28)."""
+        mean, log_variance = self._vae.encode(torch.from_numpy(images).float() / 255)
+        deviation = torch.exp(log_variance / 2)
+        return Posterior(mean.numpy(), deviation.numpy(), self._vae.own(mean).numpy())
+
+    @torch.inference_mode()
+    def decode(self, latents: Floats) -> Decoded:
+        """Return what is at each latent point (n, z)."""
+        pixels = self._vae.decode(torch.from_numpy(latents))
+        attributes = self._steer.attributes(pixels)
+        return Decoded(pixels.numpy(), attributes.numpy(), np.ones(len(latents), np.float32))
+
+    @torch.inference_mode()
+    def steer(self, pixels: Floats, matrix: Floats, pen: Floats) -> Steered:
+        """Return pictures (n, 28, 28), bent and redrawn."""
+        steered, attributes = self._steer(*map(torch.from_numpy, (pixels, matrix, pen)))
+        return Steered(steered.numpy(), attributes.numpy())
+
+    def prior(self, count: int, seed: int) -> Drawn:
+        """Return pictures of the prior at temperature 1, as the server draws them."""
+        return self._draw(Prior(self.latent_size, 1.0, seed), count)
+
+    def along(self, targets: dict[str, float], count: int, seed: int) -> Drawn:
+        """Return pictures of the prior, each with these attributes, as the server draws them.
+
+        Raises:
+            CannotDraw: not all of them became the digit.
+        """
+        base = Prior(self.latent_size, 1.0, seed)
+        return self._draw(Along(base, _absolute(targets), count), count)
+
+    def steered(self, images: Images, targets: dict[str, float]) -> Images:
+        """Return given pictures (n, 28, 28) with these attributes, by the server's steering."""
+        pixels = (images / 255).astype(np.float32)
+        with torch.inference_mode():
+            measured = self._steer.attributes(torch.from_numpy(pixels)).numpy()
+        wanted = goals(_absolute(targets), np.zeros(len(images)), measured)
+        result = steer(cast(Model, self), pixels, measured, wanted)
+        return np.rint(np.clip(result.pixels, 0, 1) * 255).astype(np.uint8)
+
+    def _draw(self, plan: Plan, count: int) -> Drawn:
+        return draw(cast(Model, self), plan, range(count))
+
+
+def _absolute(targets: dict[str, float]) -> dict[str, Target]:
+    return {name: Target(value, value, is_change=False) for name, value in targets.items()}

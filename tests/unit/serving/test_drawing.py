@@ -1,0 +1,207 @@
+"""The gate: what is looked at, what is drawn anew, and when that is given up."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from serving.drawing import ATTEMPTS, DECODE_ROWS, draw
+from serving.errors import CannotDraw
+from serving.generate import Along, Around, Between, InStyle, Plan, Prior
+from serving.model import OTHER, Model, Posterior, Verdicts
+from serving.profiles import load_profile
+from serving.steering import Target
+from tests import bundles
+
+SIZE = bundles.LATENT_SIZE
+LEANING = {"slant": Target(5, 15, is_change=True)}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model that draws no digit where the second latent value is positive, and doubts it."""
+    return load_profile(bundles.build(tmp_path_factory.mktemp("gated"), gated=True)).model
+
+
+@pytest.fixture
+def looked_at(model: Model, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures each call of the classifier got."""
+    sizes: list[int] = []
+    classify = model.classify
+
+    def watched(images: NDArray[np.uint8]) -> Verdicts:
+        sizes.append(len(images))
+        return classify(images)
+
+    monkeypatch.setattr(model, "classify", watched)
+    return sizes
+
+
+def at(second: float) -> Posterior:
+    """Return a posterior around a point with this second value."""
+    mean = np.array([[0.3, second, -0.2, 0.1]], np.float32)
+    return Posterior(mean, np.ones((1, SIZE), np.float32), mean)
+
+
+def test_refused_pictures_are_drawn_anew(model: Model, looked_at: list[int]) -> None:
+    """Each picture that is given out passes, the doubted ones alone were looked at and replaced."""
+    plan = Prior(SIZE, 1.0, seed=1)
+    first = plan.latents(range(40))
+    doubted = first[:, 1] > 0
+
+    drawn = draw(model, plan, range(40))
+
+    assert drawn.redrawn == doubted.sum()
+    assert 10 < drawn.redrawn < 30
+    assert np.array_equal(drawn.latents[~doubted], first[~doubted])
+    assert (drawn.latents[:, 1] <= 0).all()
+    assert set(looked_at) == {1}
+    assert (model.classify(drawn.images).probabilities.argmax(axis=1) != OTHER).all()
+
+
+def test_the_first_attempt_that_passes_is_taken(model: Model) -> None:
+    """What is drawn anew is what the plan has for the first later attempt that passes."""
+    plan = Prior(SIZE, 1.0, seed=1)
+
+    drawn = draw(model, plan, range(40))
+
+    for row in range(40):
+        tries = np.concatenate(
+            [plan.latents(range(row, row + 1), attempt) for attempt in range(ATTEMPTS + 1)]
+        )
+        passing = tries[tries[:, 1] <= 0]
+        np.testing.assert_array_equal(drawn.latents[row], passing[0])
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Prior(SIZE, 1.0, seed=3),
+        Around(at(0.2), 1.0, seed=3),
+        InStyle(at(0.2), 1.0, 0.7, seed=3),
+        Along(Prior(SIZE, 1.0, seed=3), LEANING | {"rotation": Target(0, 90, True)}, 60),
+    ],
+    ids=lambda plan: plan.field,
+)
+def test_rows_do_not_depend_on_what_was_asked_for(model: Model, plan: Plan) -> None:
+    """Any part of the rows is that part of all of them, to the bit, drawn anew or not."""
+    whole = draw(model, plan, range(60))
+
+    assert whole.redrawn > 0
+    for rows in (range(1), range(59, 60), range(3, 21), range(16, 32), range(31, 60)):
+        part = draw(model, plan, rows)
+        for field in ("images", "latents", "attributes"):
+            found, expected = getattr(part, field), getattr(whole, field)[rows.start : rows.stop]
+            assert np.array_equal(found, expected), (rows, field)
+
+
+def test_attributes_are_those_of_the_picture(model: Model) -> None:
+    """Each row tells what its own picture measures, the redrawn ones too, and no rotation."""
+    drawn = draw(model, Prior(SIZE, 1.0, seed=1), range(30))
+
+    measured = bundles.measured_by_numpy(drawn.images / 255)
+    np.testing.assert_allclose(drawn.attributes[:, [0, 1, 3, 4]], measured, atol=0.2)
+    assert (drawn.attributes[:, 2] == 0).all()
+
+
+def test_steered_pictures_are_all_looked_at(model: Model, looked_at: list[int]) -> None:
+    """Nobody knows what steering did to them, so the classifier sees each, before it is turned."""
+    plan = Along(Prior(SIZE, 1.0, seed=1), LEANING | {"rotation": Target(180, 180, False)}, 20)
+
+    drawn = draw(model, plan, range(20))
+
+    assert len(looked_at) >= 20 + drawn.redrawn
+    assert (drawn.attributes[:, 2] == 180).all()
+
+
+def test_open_gate_lets_everything_through(hands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a gate of 1 the classifier is not asked at all."""
+    model = load_profile(next((hands / "tiny").glob("[0-9a-f]*"))).model
+    monkeypatch.setattr(model, "classify", None)
+
+    base = Prior(SIZE, 1.0, seed=1)
+
+    assert draw(model, base, range(20)).redrawn == 0
+    assert draw(model, Along(base, LEANING, 20), range(20)).redrawn == 0
+
+
+@pytest.mark.parametrize(
+    ("plan", "field", "failed"),
+    [
+        (Around(at(1.0), 0.0, seed=1), "around", 5),
+        (InStyle(at(1.0), 1.0, 0.0, seed=1), "style", 5),
+        (
+            Between(
+                Posterior(
+                    *(
+                        np.concatenate([one, two])
+                        for one, two in zip(
+                            (at(-1).mean, at(-1).deviation, at(-1).own),
+                            (at(1).mean, at(1).deviation, at(1).own),
+                            strict=True,
+                        )
+                    )
+                ),
+                5,
+            ),
+            "between",
+            2,
+        ),
+        (Along(Around(at(1.0), 0.0, seed=1), LEANING, 5), "attributes", 5),
+    ],
+)
+def test_without_chance_there_is_one_attempt(
+    model: Model, looked_at: list[int], plan: Plan, field: str, failed: int
+) -> None:
+    """What would come out the same again is refused at once, with field, figures and advice."""
+    with pytest.raises(CannotDraw) as refusal:
+        draw(model, plan, range(5))
+
+    assert refusal.value.field == field
+    assert f"each of the 5 pictures 1 to 5, found {failed} that" in str(refusal.value)
+    assert "nothing here is left to chance" in str(refusal.value)
+    assert plan.remedy in str(refusal.value)
+    assert len(looked_at) <= 5
+
+
+def test_attempts_have_an_end(model: Model, looked_at: list[int]) -> None:
+    """Where the digit is nowhere near, the first picture's last attempt is the end of it all."""
+    with pytest.raises(
+        CannotDraw, match=rf"found 3 that .* and number 5 still after {ATTEMPTS} further attempts"
+    ):
+        draw(model, Around(at(50.0), 1.0, seed=1), range(4, 7))
+
+    assert sum(looked_at) == 3 + ATTEMPTS
+
+
+def test_chunks_are_bounded(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows are drawn, no more than a chunk is decoded at once."""
+    sizes: list[int] = []
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda points: sizes.append(len(points)) or decode(points))
+
+    draw(model, Prior(SIZE, 1.0, seed=1), range(10 * DECODE_ROWS))
+
+    assert set(sizes) == {1, 8, 16, 32, DECODE_ROWS}
+
+
+@pytest.mark.parametrize("stop", [1, 5, 64, 65, 200])
+def test_little_more_is_drawn_than_asked_for(
+    model: Model, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """The padding of a chunk is bounded by what is asked for, or by the largest chunk."""
+    first: list[range] = []
+    plan = Prior(SIZE, 1.0, seed=1)
+
+    class Watched(Prior):
+        def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+            if attempt == 0:
+                first.append(rows)
+            return plan.latents(rows, attempt)
+
+    draw(model, Watched(SIZE, 1.0, seed=1), range(stop))
+    drawn = [row for rows in first for row in rows]
+
+    assert drawn == list(range(len(drawn)))
+    assert stop <= len(drawn) <= min(max(8, 2 * stop), stop + DECODE_ROWS)

@@ -1,0 +1,108 @@
+"""Chunks of a request in threads: what is given up when one of them fails."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from serving import inference
+from serving.deadline import Deadline
+from serving.drawing import Drawn
+from serving.errors import CannotDraw, DeadlineExpired
+from serving.generate import Plan, Prior
+from serving.inference import GENERATE_ROWS, Inference
+from serving.metrics import Metrics
+from serving.model import Model
+from serving.profiles import load_profile
+from serving.workers import Workers
+from tests import bundles
+
+PLAN = Prior(bundles.LATENT_SIZE, 1.0, seed=1)
+COUNT = 10 * GENERATE_ROWS
+SOON = 60.0
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    """One thread."""
+    metrics = Metrics(CollectorRegistry())
+    made = Workers("inference", 1, metrics.stage["queue"])
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model that refuses about half of what it draws."""
+    return load_profile(bundles.build(tmp_path_factory.mktemp("gated"), gated=True)).model
+
+
+def rows_of(drawn: Drawn) -> bytes:
+    """Return something short that tells which pictures these are."""
+    return drawn.latents[:, 0].tobytes()
+
+
+async def test_chunks_come_in_order_with_the_redrawn_counted(
+    workers: Workers, model: Model
+) -> None:
+    """Whichever chunk is done first, pictures are in the order of the plan."""
+    metrics = Metrics(CollectorRegistry())
+    made = await Inference(workers, metrics, SOON).generate(
+        model, PLAN, COUNT - 3, rows_of, Deadline.after(None, SOON)
+    )
+
+    whole = inference.draw(model, PLAN, range(COUNT - 3))
+    assert b"".join(made.chunks) == rows_of(whole)
+    assert made.redrawn == whole.redrawn == metrics.redrawn.value > COUNT / 4
+
+
+async def test_a_failed_chunk_ends_the_others(
+    workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks that have not begun are not drawn any more, and the failure comes out as it is."""
+    begun: list[range] = []
+    told = threading.Event()
+
+    def fail(_model: Model, plan: Plan, rows: range) -> Drawn:
+        begun.append(rows)
+        if len(begun) > 1:
+            told.wait(SOON)
+        raise CannotDraw(plan.field, "found too few")
+
+    monkeypatch.setattr(inference, "draw", fail)
+    deadline = Deadline.after(None, SOON)
+    with pytest.raises(CannotDraw, match="prior: found too few"):
+        await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+            model, PLAN, COUNT, rows_of, deadline
+        )
+    told.set()
+    await workers.run(deadline, lambda: None)  # after all that were there before
+
+    assert len(begun) <= 2
+
+
+async def test_the_deadline_is_looked_at_before_each_chunk(
+    workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it has passed, no further chunk is drawn."""
+    now = 0.0
+    begun: list[range] = []
+
+    def slow(_model: Model, _plan: Plan, rows: range) -> Any:
+        nonlocal now
+        begun.append(rows)
+        now += 1.0
+        size = (len(rows), bundles.LATENT_SIZE)
+        return Drawn(np.zeros(0), np.zeros(size, np.float32), np.zeros(0), 0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inference, "draw", slow)
+    deadline = Deadline(at=2.5, clock=lambda: now)
+
+    with pytest.raises(DeadlineExpired):
+        await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+            model, PLAN, COUNT, rows_of, deadline
+        )
+    assert len(begun) == 3

@@ -1,0 +1,111 @@
+"""What the generator must be for an enrolment: exact about hands, and told the digit."""
+
+import numpy as np
+import pytest
+import torch
+
+from training import generator, weights
+from training.config import HandConfig
+from training.errors import WeightsError
+from training.generator.hand_vae import hand_vae
+from training.generator.hands import Hands, enrol, fit_hands
+from training.generator.network import Generator, GeneratorConfig, build
+
+SMALL = GeneratorConfig(hidden=(32, 16), latent=4)
+
+
+@pytest.fixture
+def population():
+    torch.manual_seed(0)
+    network = Generator(SMALL)
+    factors = torch.randn(2, 10, 4, 4) * 0.5
+    network.mean.copy_(torch.randn(10, 4))
+    network.between.copy_(factors[0] @ factors[0].mT + 0.5 * torch.eye(4))
+    network.within.copy_(factors[1] @ factors[1].mT + 0.1 * torch.eye(4))
+    return network.eval()
+
+
+def drawn(hands, writers, pictures, random):
+    middles = random.multivariate_normal(hands.mean, hands.between, writers)
+    errors = random.multivariate_normal(np.zeros(2), hands.within, (writers, pictures))
+    names = np.repeat(np.arange(writers), pictures)
+    return (middles[:, None] + errors).reshape(-1, 2), names
+
+
+def test_moments_find_how_writers_and_their_pictures_differ():
+    truth = Hands(
+        np.array([1.0, -2.0]),
+        np.array([[4.0, 1.0], [1.0, 2.0]]),
+        np.array([[1.0, -0.3], [-0.3, 0.5]]),
+    )
+    found = fit_hands(*drawn(truth, 4000, 6, np.random.default_rng(0)))
+    np.testing.assert_allclose(found.mean, truth.mean, atol=0.1)
+    np.testing.assert_allclose(found.between, truth.between, atol=0.25)
+    np.testing.assert_allclose(found.within, truth.within, atol=0.05)
+
+
+def test_the_next_picture_is_where_the_model_says_it_is():
+    truth = Hands(np.zeros(2), np.diag([4.0, 0.5]), np.diag([1.0, 1.0]))
+    latents, _ = drawn(truth, 20_000, 2, np.random.default_rng(1))
+    first, second = latents.reshape(-1, 2, 2).transpose(1, 0, 2)
+    hand = enrol(truth, first[:1])
+    middles = first @ hand.shared.T  # from a mean of zero
+    np.testing.assert_allclose(hand.middle, middles[0])
+    np.testing.assert_allclose(np.cov((second - middles).T), hand.spread, atol=0.05)
+
+
+def test_more_pictures_make_a_hand_surer(population):
+    truth = Hands(np.zeros(2), np.eye(2), np.eye(2))
+    one, five = (np.trace(enrol(truth, np.zeros((k, 2))).spread) for k in (1, 5))
+    assert np.trace(truth.within) < five < one
+
+
+def test_a_hand_draws_what_the_generator_draws_at_its_points(population):
+    forms = np.random.default_rng(0).integers(0, 256, (1, 28, 28), dtype=np.uint8)
+    vae = hand_vae(population, 7, forms, HandConfig(sharpness=1.0))
+    pixels = torch.from_numpy(forms).float() / 255
+    with torch.inference_mode():
+        mean, _ = population.encode(pixels, torch.tensor([7]))
+        point, _ = vae.encode(pixels)
+        expected = torch.sigmoid(population.decode_logits(mean, torch.tensor([7])))
+        torch.testing.assert_close(vae.decode(point), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_prior_of_a_hand_is_its_next_picture(population):
+    forms = np.zeros((1, 28, 28), np.uint8)
+    wide, narrow = (hand_vae(population, 3, forms, HandConfig(spread)) for spread in (1.0, 0.5))
+    still = torch.zeros(1, 4)
+    torch.testing.assert_close(wide.decode(still), narrow.decode(still))
+    torch.testing.assert_close(
+        wide.decode(torch.full((1, 4), 0.5)), narrow.decode(torch.ones(1, 4)), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_style_takes_away_what_is_the_writers_and_keeps_what_is_the_pictures(population):
+    forms = np.zeros((1, 28, 28), np.uint8)
+    vae = hand_vae(population, 3, forms, HandConfig())
+    torch.testing.assert_close(vae.own(torch.zeros(1, 4)), torch.zeros(1, 4))
+    far = torch.randn(50, 4) * 5
+    assert (vae.own(far).norm(dim=1) < far.norm(dim=1) * 1.5).all()
+    assert vae.own(far).norm() < far.norm()
+
+
+def test_weights_come_back_and_other_files_are_refused(population, tmp_path):
+    path = tmp_path / "weights.npz"
+    weights.write(population, population.config, path)
+    again = weights.read(path, build)
+    assert again.config == SMALL
+    torch.testing.assert_close(again.between, population.between)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match=r"weights\.npz: cannot be read"):
+        weights.read(path, build)
+
+
+@pytest.mark.parametrize("change", [{"latent": 0}, {"hidden": [1, 99999]}, {"other": 3}])
+def test_an_unknown_configuration_is_refused(change):
+    with pytest.raises((TypeError, ValueError)):
+        build({"hidden": [8], "latent": 2} | change)
+
+
+def test_the_committed_generator_redraws_a_digit():
+    assert generator.load().config.latent > 1

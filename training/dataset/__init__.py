@@ -1,0 +1,18 @@
+"""A labelled synthetic data set for other people's training, of any size, in constant memory.
+
+The story, in the order in which ``make.make`` tells it::
+
+    order        what is asked for: whose hand, how many, from which seed, in which format
+    split        which pictures are for validation
+    artist       the bundle, ready to draw: exactly what the service would draw
+    workers      block after block of pictures, drawn here or by other processes, in order
+    formats      idx, npz, png: what a block becomes on disk
+    growing      files that grow block by block, and can be gone on with
+    unfinished   the set while it is being made: kept when stopped, moved into place when whole
+    room         will it fit on the disk?
+    manifest     what the finished set says of itself
+
+A picture depends on the bundle, the seed and its own row number alone. Blocks are cut the same
+way whoever draws them, so the number of processes and interruptions leave no trace in the bytes.
+Nothing here needs torch.
+"""

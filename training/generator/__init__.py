@@ -1,0 +1,23 @@
+"""The generator: what hundreds of other writers teach about drawing digits, as committed weights.
+
+It is learned once, by ``python -m training pretrain``, and knows nobody who is enrolled later. An
+enrolment asks it for the enrolled hand (``training.generator.hand_vae``) and changes nothing of
+it. ``card.md`` says what it was trained on, how well it does and what it cannot do.
+"""
+
+from pathlib import Path
+
+from training import weights
+from training.generator.network import Generator, build
+
+HERE = Path(__file__).parent
+WEIGHTS = "weights.npz"
+
+
+def load(folder: Path = HERE) -> Generator:
+    """Return the generator in a folder, by default the committed one, ready for inference.
+
+    Raises:
+        training.errors.WeightsError: the file is missing, damaged or of another network.
+    """
+    return weights.read(folder / WEIGHTS, build)

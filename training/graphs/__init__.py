@@ -1,0 +1,1 @@
+"""The default recipe's graphs without their weights; see ``training.to_onnx``."""

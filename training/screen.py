@@ -1,0 +1,137 @@
+"""A cheap guess at which drawn pictures the classifier would refuse.
+
+Nearly all pictures drawn from a good latent space show the digit, and asking the classifier about
+each of them would take several times as long as drawing it. Where a point lies tells most of it: a
+small perceptron learns from some thousand drawn and classified points how doubtful a point is.
+Doubtful pictures go to the classifier, which decides; the guess decides nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.config import ScreenConfig
+from training.fit import fit, initialise
+from training.synthesize import OTHER, to_bytes
+from training.vae import Autoencoder
+
+_CHUNK = 500
+# Where hardly anything is refused, the classifier is asked about what is likelier refused than not.
+_UNDOUBTED = 0.5
+
+
+class Screen(nn.Module):
+    """Latent points (n, z) -> doubt (n,) in [0, 1].
+
+    Beyond the farthest point that it learned from it knows nothing, and the doubt is 1.
+    """
+
+    radius: Tensor
+
+    def __init__(self, latent: int, config: ScreenConfig) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(latent + 1, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1)
+        )
+        self.register_buffer("radius", torch.tensor(float("inf")))
+
+    def logits(self, latent: Tensor) -> Tensor:
+        """Return the log-odds (n,) of a refusal."""
+        distance = latent.norm(dim=1, keepdim=True)
+        logits: Tensor = self.layers(torch.cat([latent, distance], dim=1))
+        return logits[:, 0]
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Return the doubt."""
+        known = torch.sigmoid(self.logits(latent))
+        return torch.where(latent.norm(dim=1) > self.radius, torch.ones_like(known), known)
+
+
+@dataclass(frozen=True)
+class Screened:
+    """A screen and how well it does on pictures that it did not learn from.
+
+    Attributes:
+        screen: the network.
+        threshold: doubt above which the classifier is to be asked.
+        refused: share of the prior's pictures at temperature 1 that the classifier refuses.
+        asked: share of them for which it is asked.
+        checked: pictures on which the threshold was set and these shares were taken.
+    """
+
+    screen: Screen
+    threshold: float
+    refused: float
+    asked: float
+    checked: int
+
+
+def train_screen(
+    vae: Autoencoder,
+    classify: Callable[[Tensor], Tensor],
+    config: ScreenConfig,
+    generator: torch.Generator,
+) -> Screened:
+    """Draw points, ask the classifier about their pictures, learn, and set the threshold.
+
+    Args:
+        vae: whose pictures are screened.
+        classify: images uint8 (n, 28, 28) -> probabilities (n, 3).
+        config: how many points, and how they are learned from.
+        generator: source of chance.
+    """
+    size = (config.points, vae.latent)
+    temperature = torch.rand((config.points, 1), generator=generator) * config.warmest
+    points = temperature * torch.randn(size, generator=generator)
+    screen = _learn(points, _other(points, vae, classify)[0], config, generator)
+    screen.radius.fill_(points.norm(dim=1).max())
+    plain = torch.randn(size, generator=generator)
+    _, refused = _other(plain, vae, classify)
+    with torch.inference_mode():
+        doubt = screen(plain)
+    threshold = _threshold(doubt, refused, config.missed)
+    return Screened(
+        screen=screen,
+        threshold=threshold,
+        refused=float(refused.float().mean()),
+        asked=float((doubt > threshold).float().mean()),
+        checked=config.points,
+    )
+
+
+def _other(
+    points: Tensor, vae: Autoencoder, classify: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return the probability (n,) of "other" for the points' pictures, and if it is the largest."""
+    with torch.inference_mode():
+        answers = [
+            classify(torch.from_numpy(to_bytes(vae.decode(part))))
+            for part in torch.split(points, _CHUNK)
+        ]
+    probabilities = torch.cat(answers).clone()  # to be learned from, unlike an inference tensor
+    return probabilities[:, OTHER], probabilities.argmax(dim=1) == OTHER
+
+
+def _learn(
+    points: Tensor, targets: Tensor, config: ScreenConfig, generator: torch.Generator
+) -> Screen:
+    screen = Screen(points.shape[1], config)
+    initialise(screen, generator, glorot=False)
+
+    def objective(network: Screen, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        return {"loss": F.binary_cross_entropy_with_logits(network.logits(batch[0]), batch[1])}
+
+    fit(screen, objective, [points, targets], config.fit, generator, title="screen")
+    return screen
+
+
+def _threshold(doubt: Tensor, refused: Tensor, missed: float) -> float:
+    """Return the highest threshold at which a share of the pictures, at most, slips through."""
+    allowed = int(missed * len(doubt))
+    doubts = doubt[refused].sort().values
+    if len(doubts) <= allowed:
+        return _UNDOUBTED
+    return min(_UNDOUBTED, float(doubts[allowed]) * (1 - 1e-3))

@@ -1,0 +1,80 @@
+"""Networks on disk: every array by name, the configuration beside them, nothing pickled."""
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from training.errors import WeightsError
+
+Network = TypeVar("Network", bound=nn.Module)
+Arrays = Mapping[str, NDArray[Any]]
+
+_CONFIG = "config"
+
+
+def write(network: nn.Module, config: Any, path: Path) -> None:
+    """Write all weights, matrices as float16, and the configuration (a dataclass)."""
+    arrays = {
+        name: value.detach().cpu().numpy().astype(_kept_as(value.ndim))
+        for name, value in network.state_dict().items()
+    }
+    arrays[_CONFIG] = np.frombuffer(json.dumps(asdict(config)).encode(), np.uint8)
+    with open(path, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def read(path: Path, build: Callable[[dict[str, Any]], Network]) -> Network:
+    """Return the network in a file of ``write``, ready for inference.
+
+    Args:
+        path: the file.
+        build: makes the network from the values of its configuration; may raise ``TypeError`` or
+            ``ValueError`` for values that it cannot take.
+
+    Raises:
+        WeightsError: names the file and the array that is missing, unknown or not as expected.
+    """
+    try:
+        # From memory: numpy would leave a damaged file open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            arrays = dict(file)
+        network = build(json.loads(arrays.pop(_CONFIG).tobytes()))
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(f"{path}: cannot be read: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: {_CONFIG}: expected a known configuration: {error}") from error
+    expected = network.state_dict()
+    if set(arrays) != set(expected):
+        missing, unknown = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
+        raise WeightsError(f"{path}: arrays missing: {missing}; not known: {unknown}")
+    for name, value in expected.items():
+        _check(path, name, arrays[name], tuple(value.shape))
+    network.load_state_dict(
+        {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in expected}
+    )
+    return network.eval()
+
+
+def _kept_as(dimensions: int) -> type[np.floating]:
+    """Return the type of an array on disk; vectors are few, and scales deserve all their bits."""
+    return np.float16 if dimensions == 2 else np.float32
+
+
+def _check(path: Path, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != _kept_as(len(shape)):
+        raise WeightsError(
+            f"{path}: {name}: expected {np.dtype(_kept_as(len(shape)))} {shape}, "
+            f"found {array.dtype} {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise WeightsError(f"{path}: {name}: expected finite numbers only")
