@@ -21,7 +21,7 @@ from serving.generate import Along, Plan
 from serving.model import OTHER, Model
 from serving.steering import NAMES, goals, steer
 
-__all__ = ["ATTEMPTS", "DECODE_ROWS", "Drawn", "draw"]
+__all__ = ["ATTEMPTS", "DECODE_ROWS", "Drawn", "draw", "steps"]
 
 DECODE_ROWS = 64
 """The most rows that are decoded at once; each multiple of it begins a chunk."""
@@ -85,14 +85,27 @@ def draw(model: Model, plan: Plan, rows: range) -> Drawn:
         CannotDraw: not all of them could be had as pictures of the digit.
         ModelFault: a graph answered with something that its contract rules out.
     """
+    return next(filter(None, steps(model, plan, rows)))
+
+
+def steps(model: Model, plan: Plan, rows: range) -> Iterator[Drawn | None]:
+    """Do as ``draw`` does, bit by bit: yield ``None`` while there is more to do, then the pictures.
+
+    The first attempt at all rows is one step, each later attempt at a row another: rows that take
+    many attempts need not hold a thread for all of them.
+    """
     drawn = _first(model, plan, rows)
     refused = [place for place in range(len(rows)) if not _passes(model, drawn, place)]
     for place in refused:
-        another = _another(model, plan, rows[place])
-        if another is None:  # enough to know; to try the others would only take long
+        for attempt in range(1, ATTEMPTS + 1) if plan.has_chance else ():
+            yield None
+            another = _sketch(model, plan, rows[place : place + 1], attempt)
+            if _passes(model, another, 0):
+                drawn.replace(place, another)
+                break
+        else:  # enough to know; to try the others would only take long
             raise CannotDraw(plan.field, _problem(plan, rows, refused, place))
-        drawn.replace(place, another)
-    return Drawn(drawn.images, drawn.latents, drawn.attributes, len(refused))
+    yield Drawn(drawn.images, drawn.latents, drawn.attributes, len(refused))
 
 
 def _first(model: Model, plan: Plan, rows: range) -> _Sketch:
@@ -115,15 +128,6 @@ def _chunks(rows: range) -> Iterator[range]:
         if stop > rows.start:
             yield range(at, stop)
         at = stop
-
-
-def _another(model: Model, plan: Plan, row: int) -> _Sketch | None:
-    """Return the row's first later attempt that passes; None = there is none."""
-    for attempt in range(1, ATTEMPTS + 1) if plan.has_chance else ():
-        sketch = _sketch(model, plan, range(row, row + 1), attempt)
-        if _passes(model, sketch, 0):
-            return sketch
-    return None
 
 
 def _passes(model: Model, sketch: _Sketch, place: int) -> bool:

@@ -1,10 +1,11 @@
 """Models run on behalf of requests, in chunks, and in threads unless one comes alone.
 
-A chunk is the unit that is timed, spread over threads, and dropped when its caller has gone.
+A chunk, or for drawing a step of one, is the unit that is timed, spread over threads, and dropped
+when its caller has gone.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, proxy
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
-from serving.drawing import DECODE_ROWS, Drawn, draw
+from serving.drawing import DECODE_ROWS, Drawn, steps
 from serving.errors import Overloaded
 from serving.generate import Plan
 from serving.metrics import Metrics
@@ -103,14 +104,24 @@ class Inference:
     ) -> Variants:
         """Return the first ``count`` pictures of the plan, each chunk of them as ``encode`` has it.
 
+        However many there are, no more jobs than keep the threads busy are in line at once, and
+        none is long: those of other requests come in between.
+
         Raises:
-            DeadlineExpired: the deadline passed between two chunks.
+            DeadlineExpired: the deadline passed between two jobs.
             CannotDraw: the model does not draw its digit where the plan says.
         """
-        chunks = await _all(
-            self._workers.run(deadline, self._generate, model, plan, range(*span), encode)
-            for span in _spans(count, GENERATE_ROWS)
-        )
+        turns = asyncio.Semaphore(self._workers.threads + 1)  # one waits for a thread that is done
+
+        async def chunk(rows: range) -> tuple[bytes, int]:
+            async with turns:
+                drawing = steps(model, plan, rows)
+                done = None
+                while done is None:
+                    done = await self._workers.run(deadline, self._go_on, drawing, encode)
+                return done
+
+        chunks = await _all(chunk(range(*span)) for span in _spans(count, GENERATE_ROWS))
         return Variants([chunk for chunk, _ in chunks], sum(redrawn for _, redrawn in chunks))
 
     def _line_up(self, model: Model) -> Batcher:
@@ -129,12 +140,14 @@ class Inference:
         with self._infer.time():
             return model.encode(images)
 
-    def _generate(
-        self, model: Model, plan: Plan, rows: range, encode: Callable[[Drawn], bytes]
-    ) -> tuple[bytes, int]:
-        """Return the bytes of these pictures, and how many were drawn more than once."""
+    def _go_on(
+        self, drawing: Iterator[Drawn | None], encode: Callable[[Drawn], bytes]
+    ) -> tuple[bytes, int] | None:
+        """Do the next step; after the last, return the bytes, and how many were drawn anew."""
         with self._infer.time():
-            drawn = draw(model, plan, rows)
+            drawn = next(drawing)
+        if drawn is None:
+            return None
         self._redrawn.inc(drawn.redrawn)
         with self._encode.time():
             return encode(drawn), drawn.redrawn

@@ -109,7 +109,7 @@ def goals(targets: Mapping[str, Target], shares: NDArray[np.float64], measured: 
             own = upright[:, column] if targets[name].is_change else 0.0
             upright[:, column] = np.clip(own + asked, *RANGES[name])
     rotation = targets["rotation"].at(shares) if "rotation" in targets else np.zeros(len(shares))
-    return Goals(upright, rotation)
+    return Goals(upright, np.clip(rotation, *RANGES["rotation"]))
 
 
 def steer(model: Model, pixels: Floats, measured: Floats, wanted: Goals) -> Result:

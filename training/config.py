@@ -98,7 +98,7 @@ class HandConfig:
             it holds possible, and a scan shows one.
     """
 
-    spread: float = 0.7
+    spread: float = 0.6
     sharpness: float = 1.5
 
 

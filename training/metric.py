@@ -7,6 +7,7 @@ calibration, and the base's digit head says whether the picture shows the digit 
 hand is thus 128 numbers.
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -20,6 +21,9 @@ from training.synthesize import Images
 
 # The classifier decides between equally likely classes: the base was calibrated so.
 PRIORS = (1 / 3, 1 / 3, 1 / 3)
+# How much likelier than not an enrolled picture must be the digit; its writer says that it is.
+_SURE = 1.5
+_MOST_TRUST = 5.0  # of a picture that is no such digit at all, nothing is believed
 # So far below the others a logit counts for nothing among them.
 _LEFT_OUT = 1e9
 
@@ -35,6 +39,7 @@ class Metric(nn.Module):
         prototype: unit vector (e,).
         slope: of the likelihood ratio over the cosine.
         offset: of the same.
+        trust: added to the digit's log-odds, so that enrolled pictures pass for it.
     """
 
     is_digit: Tensor
@@ -42,6 +47,7 @@ class Metric(nn.Module):
     prototype: Tensor
     slope: Tensor
     offset: Tensor
+    trust: Tensor
 
     def __init__(
         self, base: Base, digit: int, prototype: Tensor, slope: float, offset: float
@@ -55,6 +61,7 @@ class Metric(nn.Module):
         self.register_buffer("prototype", F.normalize(prototype, dim=0))
         self.register_buffer("slope", torch.tensor(slope))
         self.register_buffer("offset", torch.tensor(offset))
+        self.register_buffer("trust", torch.zeros(()))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits (n, 3), in the order of ``bundle.LABELS``, for pixels (n, 28, 28).
@@ -65,9 +72,12 @@ class Metric(nn.Module):
         """
         embedding, digits = self.base(pixels)
         llr = self.slope * (embedding @ self.prototype) + self.offset  # (n,)
-        rest = digits - self.left_out
-        against = torch.logsumexp(rest, dim=1) - digits @ self.is_digit  # log((1 - p) / p)
+        against = self.against(digits) - self.trust  # log((1 - p) / p)
         return torch.stack([llr, torch.zeros_like(llr), F.softplus(llr) + against], dim=1)
+
+    def against(self, digits: Tensor) -> Tensor:
+        """Return the log-odds (n,) that a picture is not the digit, for digit logits (n, 11)."""
+        return torch.logsumexp(digits - self.left_out, dim=1) - digits @ self.is_digit
 
     def feature_maps(self, pixels: Tensor) -> list[Tensor]:
         """Return what each convolution of the base sees; see ``Base.feature_maps``."""
@@ -95,4 +105,8 @@ def imprint(
         if weight:
             prototype += weight * torch.from_numpy(embed(network, images[name])[0].mean(axis=0))
     slope, offset = pretrained.calibration.line(digit, len(images["forms"]))
-    return Metric(network, digit, prototype, slope, offset).eval()
+    metric = Metric(network, digit, prototype, slope, offset).eval()
+    with torch.inference_mode():
+        against = metric.against(torch.from_numpy(embed(network, images["forms"])[1]))
+    metric.trust.fill_((against.max() + math.log(_SURE)).clamp(0.0, _MOST_TRUST))
+    return metric

@@ -166,6 +166,14 @@ def _mode(options: argparse.Namespace) -> Mode:
 def _base(options: argparse.Namespace) -> Prior | Around | Between:
     mode = options.mode or "prior"
     pictures = [path.read_bytes() for path in options.images]
+    for option, value, of in (
+        ("temperature", options.temperature, "prior"),
+        ("strength", options.strength, "around"),
+    ):
+        if value is not None and mode != of:
+            raise _Usage(
+                f"--{option}: expected --mode {of} or --style beside it, found --mode {mode}"
+            )
     needed = {"prior": 0, "around": 1, "between": 2}[mode]
     if len(pictures) != needed:
         raise _Usage(f"--mode {mode} takes {needed} --image, found {len(pictures)}")

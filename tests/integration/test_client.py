@@ -283,5 +283,7 @@ def test_command_failures(
     assert main(["classify", str(tmp_path / "none.png"), *target]) == 2
     assert main(["variants", "--count", "1", "--mode", "around", *target]) == 2
     assert "--mode around takes 1 --image, found 0" in capsys.readouterr().err
+    assert main(["variants", "--count", "1", "--strength", "2", *target]) == 2
+    assert "--strength: expected --mode around or --style" in capsys.readouterr().err
     assert main(["profiles", "--target", "127.0.0.1:1"]) == 3
     assert "is it running?" in capsys.readouterr().err

@@ -35,7 +35,7 @@ class HandVae(Autoencoder):
     ) -> None:
         super().__init__()
         self.latent = generator.config.latent
-        factor = np.linalg.cholesky(hand.spread)
+        factor = _principal(hand.spread)
         whiten = np.linalg.inv(factor)
         own = whiten @ (np.eye(len(factor)) - hand.shared) @ factor
         # As they are multiplied with, so that an exporter finds nothing to compute beforehand.
@@ -95,6 +95,19 @@ def hand_vae(
     spread = hand.spread * config.spread**2
     known = Hand(hand.middle, spread, hand.shared)
     return HandVae(generator, digit, known, config.sharpness).eval()
+
+
+def _principal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a factor (z, z) of a covariance: principal axes as columns, the longest first.
+
+    Along these axes an encoder's own uncertainty is nearly independent, which it is told to be.
+    An axis points where its largest component is positive, on every machine.
+    """
+    variances, axes = np.linalg.eigh(covariance)
+    largest = np.abs(axes).argmax(axis=0)
+    axes = axes * np.sign(axes[largest, np.arange(len(axes))])
+    factor: NDArray[np.float64] = (axes * np.sqrt(variances))[:, ::-1]
+    return factor
 
 
 def _told(network: nn.Sequential, digit: int) -> nn.Sequential:

@@ -6,6 +6,7 @@ from serving import bundle
 from training.config import FULL
 from training.data import load_bundled
 from training.export import Graphs, contracts_of, networks_of
+from training.metric import Metric
 from training.pipeline import learn
 from training.screen import Screen
 from training.to_onnx import GRAPHS, export_anew, keep
@@ -18,7 +19,11 @@ def default_networks() -> dict[str, tuple[nn.Module, bundle.Graph]]:
     learned = learn(form, digit, FULL, background, seed=0)
     classifier, size = learned.classifier, learned.vae.latent
     screen = Screen(size, FULL.screen)
-    screen.radius.fill_(7.25)  # no other constant of the graph, or they would become one
+    # Weights that are no other constant of the graph, or the exporter would make the two one, and
+    # that are not zero, or it would leave them out.
+    screen.radius.fill_(7.25)
+    if isinstance(classifier.network, Metric):
+        classifier.network.trust.fill_(0.375)
     graphs = Graphs(classifier.graph(), learned.vae, classifier.priors, screen, doubt=0.5)
     contracts = contracts_of(size)
     return {name: (network, contracts[name]) for name, network in networks_of(graphs).items()}

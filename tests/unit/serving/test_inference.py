@@ -1,16 +1,15 @@
 """Chunks of a request in threads: what is given up when one of them fails."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
 from serving import inference
 from serving.deadline import Deadline
-from serving.drawing import Drawn
+from serving.drawing import Drawn, draw
 from serving.errors import CannotDraw, DeadlineExpired
 from serving.generate import Plan, Prior
 from serving.inference import GENERATE_ROWS, Inference
@@ -54,7 +53,7 @@ async def test_chunks_come_in_order_with_the_redrawn_counted(
         model, PLAN, COUNT - 3, rows_of, Deadline.after(None, SOON)
     )
 
-    whole = inference.draw(model, PLAN, range(COUNT - 3))
+    whole = draw(model, PLAN, range(COUNT - 3))
     assert b"".join(made.chunks) == rows_of(whole)
     assert made.redrawn == whole.redrawn == metrics.redrawn.value > COUNT / 4
 
@@ -66,13 +65,14 @@ async def test_a_failed_chunk_ends_the_others(
     begun: list[range] = []
     told = threading.Event()
 
-    def fail(_model: Model, plan: Plan, rows: range) -> Drawn:
+    def fail(_model: Model, plan: Plan, rows: range) -> Iterator[None]:
         begun.append(rows)
         if len(begun) > 1:
             told.wait(SOON)
+            yield None
         raise CannotDraw(plan.field, "found too few")
 
-    monkeypatch.setattr(inference, "draw", fail)
+    monkeypatch.setattr(inference, "steps", fail)
     deadline = Deadline.after(None, SOON)
     with pytest.raises(CannotDraw, match="prior: found too few"):
         await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
@@ -84,21 +84,21 @@ async def test_a_failed_chunk_ends_the_others(
     assert len(begun) <= 2
 
 
-async def test_the_deadline_is_looked_at_before_each_chunk(
+async def test_the_deadline_is_looked_at_before_each_step(
     workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once it has passed, no further chunk is drawn."""
+    """Once it has passed, nothing more is drawn, not even of a chunk that was begun."""
     now = 0.0
     begun: list[range] = []
 
-    def slow(_model: Model, _plan: Plan, rows: range) -> Any:
+    def slow(_model: Model, _plan: Plan, rows: range) -> Iterator[None]:
         nonlocal now
-        begun.append(rows)
-        now += 1.0
-        size = (len(rows), bundles.LATENT_SIZE)
-        return Drawn(np.zeros(0), np.zeros(size, np.float32), np.zeros(0), 0)  # type: ignore[arg-type]
+        while True:
+            begun.append(rows)
+            now += 1.0
+            yield None
 
-    monkeypatch.setattr(inference, "draw", slow)
+    monkeypatch.setattr(inference, "steps", slow)
     deadline = Deadline(at=2.5, clock=lambda: now)
 
     with pytest.raises(DeadlineExpired):
@@ -106,3 +106,25 @@ async def test_the_deadline_is_looked_at_before_each_chunk(
             model, PLAN, COUNT, rows_of, deadline
         )
     assert len(begun) == 3
+
+
+async def test_others_get_their_turn_before_the_last_chunk(workers: Workers, model: Model) -> None:
+    """A request for many pictures does not keep the threads from a job that comes after it."""
+    told: list[int] = []
+
+    def tell(drawn: Drawn) -> bytes:
+        told.append(len(drawn.images))
+        return b""
+
+    deadline = Deadline.after(None, SOON)
+    many = asyncio.create_task(
+        Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+            model, PLAN, COUNT, tell, deadline
+        )
+    )
+    await asyncio.sleep(0.01)
+    before = await workers.run(deadline, told.copy)
+    await many
+
+    assert len(before) <= 2
+    assert len(told) == COUNT / GENERATE_ROWS

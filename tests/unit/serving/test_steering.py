@@ -145,8 +145,10 @@ def test_targets_go_from_first_to_last(drawn: Decoded) -> None:
 
 def test_changes_end_at_the_edge_of_the_range(drawn: Decoded) -> None:
     """A change that leads beyond what may be asked for leads to its edge."""
-    wanted = goals({"thickness": by(-5), "height": by(20)}, STILL, drawn.attributes)
+    targets = {"thickness": by(-5), "height": by(20), "rotation": by(300)}
+    wanted = goals(targets, STILL, drawn.attributes)
 
+    assert (wanted.rotation == RANGES["rotation"].most).all()
     assert (wanted.upright[:, 0] == RANGES["thickness"].least).all()
     assert (wanted.upright[:, 3] == RANGES["height"].most).all()
 

@@ -9,6 +9,7 @@ from tests.enrolments import background
 from training import base, metric
 from training.base.network import Base, NetworkConfig, embed
 from training.config import MetricConfig
+from training.data import load_bundled
 from training.export import ClassifierGraph
 from training.metric import Metric, imprint
 
@@ -110,3 +111,21 @@ def test_the_enrolled_forms_are_own_and_other_digits_are_other() -> None:
 
     assert own.argmax().item() == 0
     assert (other.argmax(dim=1) == 2).float().mean() > 0.97
+
+
+def test_an_oddly_drawn_digit_is_own_when_it_is_enrolled() -> None:
+    """Its writer says what it is, and is believed; clear other digits still do not pass."""
+    digits = load_bundled()
+    twos = digits.images[digits.labels == 2]
+    pretrained = base.load()
+    logits = torch.from_numpy(embed(pretrained.network.folded(), twos)[1])
+    doubted = (logits.argmax(dim=1) != 2) & (logits.softmax(dim=1)[:, 2] > 0.02)
+    odd = twos[doubted.numpy()][:1]
+    network = imprint(pretrained, 2, {"forms": odd}, MetricConfig())
+    with torch.inference_mode():
+        own = network(torch.from_numpy(odd).float() / 255).argmax(dim=1)
+        others = network(torch.from_numpy(digits.images[digits.labels == 5]).float() / 255)
+
+    assert 0 < network.trust <= 5
+    assert own.tolist() == [0]
+    assert (others.argmax(dim=1) == 2).float().mean() > 0.97
