@@ -28,7 +28,7 @@ _EPILOG = """\
 parts:
   unary       1 raw picture a request, 1, 8 and 64 in flight: against an empty gRPC handler
   batch       32 and 256 raw, 32 PNG a request: against onnxruntime alone, same threads
-  generate    GenerateVariants, 16 and 256, raw and PNG: against the decoder alone
+  generate    GenerateVariants, 16, 256 and 1,000, raw and PNG: against the decoder alone
   open-loop   a fixed schedule of arrivals at 25, 50 and 75 % of capacity: percentiles
   cold-start  from exec to SERVING, and memory
   peers       MLServer and Triton: same model, same bytes (python -m benchmarks.serving.peers)
