@@ -13,7 +13,7 @@ import copy
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from serving.bundle import replace_file
-from training import base
+from training import base, resume
 from training.base.network import (
     NOT_A_DIGIT,
     Base,
@@ -44,7 +44,7 @@ from training.calibrate import (
     some_non_digits,
 )
 from training.contrast import BatchConfig, Batches, balanced_entropy, contrastive
-from training.errors import Diverged, TrainingError
+from training.errors import Diverged
 from training.fit import initialise
 from training.jitter import jitter
 from training.muon import Muon
@@ -52,7 +52,6 @@ from training.nondigits import letters
 from training.trials import DEV, WriterDigits
 
 FIGURES = "figures.json"
-_SETTINGS = "settings.json"
 _MUON_RATE, _ADAM_RATE, _DECAY, _WARM_UP = 5e-3, 2e-3, 0.02, 100
 _LARGEST_GRADIENT = 5.0
 _AVERAGE = 0.998
@@ -172,7 +171,7 @@ def pretrain(
     """
     data = data.where(~data.validation())
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, config, seed)
+    resume.claim(out, config, seed)
     trained: dict[str, Base] = {}
     for stage in config.stages:
         before = trained[stage.after] if stage.after else None
@@ -180,15 +179,6 @@ def pretrain(
     _, candidate, final = (trained[stage.name] for stage in config.stages)
     _finish(candidate, final, data, config, out, np.random.default_rng([seed, 9]))
     return out
-
-
-def _claim(out: Path, config: PretrainConfig, seed: int) -> None:
-    """Note the settings of the run, or check that they are those of the run to go on with."""
-    settings = json.dumps({"seed": seed, **asdict(config)}, indent=1) + "\n"
-    path = out / _SETTINGS
-    if path.exists() and path.read_text(encoding="utf-8") != settings:
-        raise TrainingError(f"{path}: a run with other settings lies here; choose another folder")
-    replace_file(path, settings.encode())
 
 
 def _run_stage(
@@ -342,9 +332,7 @@ class Trainer:
             "generator": self._generator.get_state(),
             "queue": self._batches.queue,
         }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        resume.save(state, path)
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from training.errors import WeightsError
 
@@ -20,13 +20,14 @@ Network = TypeVar("Network", bound=nn.Module)
 Arrays = Mapping[str, NDArray[Any]]
 
 _CONFIG = "config"
+_COUNTERS = "num_batches_tracked"  # of batch normalisation; only training would need them
 
 
 def write(network: nn.Module, config: Any, path: Path) -> None:
-    """Write all weights, matrices as float16, and the configuration (a dataclass)."""
+    """Write all weights, matrices and kernels as float16, and the configuration (a dataclass)."""
     arrays = {
         name: value.detach().cpu().numpy().astype(_kept_as(value.ndim))
-        for name, value in network.state_dict().items()
+        for name, value in _state(network).items()
     }
     arrays[_CONFIG] = np.frombuffer(json.dumps(asdict(config)).encode(), np.uint8)
     with open(path, "wb") as file:
@@ -39,7 +40,7 @@ def read(path: Path, build: Callable[[dict[str, Any]], Network]) -> Network:
     Args:
         path: the file.
         build: makes the network from the values of its configuration; may raise ``TypeError`` or
-            ``ValueError`` for values that it cannot take.
+            ``ValueError`` for values that it cannot take, ``KeyError`` for one that is missing.
 
     Raises:
         WeightsError: names the file and the array that is missing, unknown or not as expected.
@@ -48,26 +49,38 @@ def read(path: Path, build: Callable[[dict[str, Any]], Network]) -> Network:
         # From memory: numpy would leave a damaged file open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = dict(file)
-        network = build(json.loads(arrays.pop(_CONFIG).tobytes()))
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path}: cannot be read: {error}") from error
+    try:
+        values = json.loads(arrays.pop(_CONFIG).tobytes())
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{path}: {_CONFIG}: missing or not JSON: {error}") from error
+    try:
+        network = build(values)
     except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: {_CONFIG}: expected a known configuration: {error}") from error
-    expected = network.state_dict()
+        raise WeightsError(f"{path}: {_CONFIG}: {error}") from error
+    expected = _state(network)
     if set(arrays) != set(expected):
         missing, unknown = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
         raise WeightsError(f"{path}: arrays missing: {missing}; not known: {unknown}")
     for name, value in expected.items():
         _check(path, name, arrays[name], tuple(value.shape))
-    network.load_state_dict(
-        {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in expected}
-    )
+    state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in expected}
+    network.load_state_dict(state, strict=False)  # the counters alone stay as they are
     return network.eval()
 
 
+def _state(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in network.state_dict().items() if _COUNTERS not in name}
+
+
 def _kept_as(dimensions: int) -> type[np.floating]:
-    """Return the type of an array on disk; vectors are few, and scales deserve all their bits."""
-    return np.float16 if dimensions == 2 else np.float32
+    """Return the type of an array on disk: float16 for matrices and kernels.
+
+    Vectors are few, and scales deserve all their bits; so do stacks of covariances, which are
+    going to be inverted.
+    """
+    return np.float16 if dimensions in (2, 4) else np.float32
 
 
 def _check(path: Path, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

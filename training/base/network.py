@@ -7,12 +7,9 @@ feature map is flattened and not averaged: in MNIST form, where a stroke lies te
 """
 
 import copy
-import json
-import zipfile
-import zlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from training.errors import WeightsError
+from training import weights
 
 DIGITS = 10
 NOT_A_DIGIT = 10
-_CONFIG = "config"
-_COUNTERS = "num_batches_tracked"  # of batch normalisation; only training would need them
 
 
 @dataclass(frozen=True)
@@ -142,15 +137,8 @@ def embed(network: Base, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32]
 
 
 def write_weights(network: Base, path: Path) -> None:
-    """Write all weights by name, matrices as float16, and the configuration; nothing pickled."""
-    state = {name: value for name, value in network.state_dict().items() if _COUNTERS not in name}
-    arrays = {
-        name: value.detach().cpu().numpy().astype(_kept_as(value.ndim))
-        for name, value in state.items()
-    }
-    arrays[_CONFIG] = np.frombuffer(json.dumps(asdict(network.config)).encode(), np.uint8)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    """Write the network and its configuration; see ``training.weights``."""
+    weights.write(network, network.config, path)
 
 
 def read_weights(path: Path) -> Base:
@@ -159,48 +147,12 @@ def read_weights(path: Path) -> Base:
     Raises:
         WeightsError: names the file and the array that is missing, unknown or not as expected.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"{path}: cannot be read: {error}") from error
-    network = Base(_read_config(path, arrays))
-    expected = {
-        name: value for name, value in network.state_dict().items() if _COUNTERS not in name
-    }
-    if set(arrays) != set(expected) | {_CONFIG}:
-        missing = sorted((set(expected) | {_CONFIG}) - set(arrays))
-        unknown = sorted(set(arrays) - set(expected) - {_CONFIG})
-        raise WeightsError(f"{path}: arrays missing: {missing}; not known: {unknown}")
-    for name, value in expected.items():
-        _check(path, name, arrays[name], tuple(value.shape))
-    state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in expected}
-    network.load_state_dict(state, strict=False)  # the counters alone stay as they are
-    return network.eval()
+    return weights.read(path, _build)
 
 
-def _kept_as(dimensions: int) -> type[np.floating]:
-    """Return the type of an array on disk; vectors are few, and scales deserve all their bits."""
-    return np.float16 if dimensions > 1 else np.float32
-
-
-def _read_config(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> NetworkConfig:
+def _build(values: Any) -> Base:
     names = [field.name for field in fields(NetworkConfig)]
-    try:
-        values = json.loads(arrays[_CONFIG].tobytes())
-    except (KeyError, ValueError) as error:
-        raise WeightsError(f"{path}: {_CONFIG}: missing or not JSON: {error}") from error
     sizes = values.values() if isinstance(values, dict) else ()
     if sorted(values) != sorted(names) or not all(type(v) is int and 0 < v < 4096 for v in sizes):
-        raise WeightsError(f"{path}: {_CONFIG}: expected sizes {names}, found {values}")
-    return NetworkConfig(**values)
-
-
-def _check(path: Path, name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:
-    if array.shape != shape or array.dtype != _kept_as(len(shape)):
-        raise WeightsError(
-            f"{path}: {name}: expected {np.dtype(_kept_as(len(shape)))} {shape}, "
-            f"found {array.dtype} {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        raise WeightsError(f"{path}: {name}: expected finite numbers only")
+        raise ValueError(f"expected sizes {names}, found {values}")
+    return Base(NetworkConfig(**values))

@@ -8,7 +8,7 @@ checkpoint. Steps run in bfloat16 where that is exact enough.
 import copy
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from serving.bundle import replace_file
-from training import weights
-from training.errors import Diverged, TrainingError
+from training import resume, weights
+from training.errors import Diverged
 from training.fit import initialise
 from training.generator import WEIGHTS
 from training.generator.hands import fit_hands
@@ -29,7 +29,7 @@ from training.trials import WriterDigits
 from training.vae import divergence, reconstruction, reparameterise
 
 FIGURES = "figures.json"
-_SETTINGS, _CHECKPOINT = "settings.json", "checkpoint.pt"
+_CHECKPOINT = "checkpoint.pt"
 _WARM_UP, _AVERAGE, _LARGEST_GRADIENT = 200, 0.998, 20.0
 _CHUNK = 1000
 
@@ -75,7 +75,7 @@ def train_generator(data: WriterDigits, config: TrainConfig, out: Path, seed: in
         TrainingError: ``out`` holds a run with other settings, or the training diverged.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, config, seed)
+    resume.claim(out, config, seed)
     seen = data.where(~data.validation())
     trainer = _Trainer(seen, config, seed)
     _train(trainer, config, out / _CHECKPOINT)
@@ -104,15 +104,6 @@ def measure(network: Generator, data: WriterDigits) -> dict[str, float]:
         "divergence": float(torch.cat(distance).mean()),
         "active_units": int((torch.cat(means).var(dim=0) > 0.01).sum()),
     }
-
-
-def _claim(out: Path, config: TrainConfig, seed: int) -> None:
-    """Note the settings of the run, or check that they are those of the run to go on with."""
-    settings = json.dumps({"seed": seed, **asdict(config)}, indent=1) + "\n"
-    path = out / _SETTINGS
-    if path.exists() and path.read_text(encoding="utf-8") != settings:
-        raise TrainingError(f"{path}: a run with other settings lies here; choose another folder")
-    replace_file(path, settings.encode())
 
 
 def _train(trainer: "_Trainer", config: TrainConfig, checkpoint: Path) -> None:
@@ -193,9 +184,7 @@ class _Trainer:
             "optimiser": self._optimiser.state_dict(),
             "generator": self._generator.get_state(),
         }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        resume.save(state, path)
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""
