@@ -23,6 +23,7 @@ one that draws, and how it was trained. ``pretrain`` is how the base came to be:
 
 ``evaluate`` measures a recipe on writers that it never saw, ``report`` shows one enrolment in
 pictures, ``config`` holds the recipes, ``dataset`` draws data sets from a finished bundle.
+``weights`` and ``resume`` keep what was trained, ``side_by_side`` runs what many processes can do.
 
 Axes in shapes: ``n`` images, ``h w`` rows and columns, ``z`` latent dimensions, ``k`` classes.
 """

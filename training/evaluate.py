@@ -8,12 +8,10 @@ redo. After a change of the code, of the data or of a package's version, take a 
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from serving.bundle import replace_file
 from serving.images.mnist_form import centre_in_form
@@ -31,6 +28,7 @@ from training.config import RECIPES
 from training.learned import Learned
 from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
 from training.pipeline import learn
+from training.side_by_side import run_all
 from training.synthesize import OTHER_WRITER, OWN, TrainingSet, as_forms, reconstruct, sample_prior
 from training.trials import Trial, WriterDigits, draw_trials, without_validation
 
@@ -314,20 +312,14 @@ def _score_missing(jobs: Sequence[Job], options: argparse.Namespace, title: str)
     if not missing:
         return
     missing[0].path.parent.mkdir(parents=True, exist_ok=True)
-    os.environ["TQDM_DISABLE"] = "1"  # read by the workers: one bar is enough
     where = (options.mnist, options.qmnist, options.background)
-    workers = len(os.sched_getaffinity(0))
-    context = multiprocessing.get_context("spawn")
-    bar = tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc=title, unit="enrolment")
-    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(_score_and_keep, job, *where) for job in missing]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    run_all(
+        _score_and_keep,
+        [(job, *where) for job in missing],
+        of=len(jobs),
+        title=title,
+        unit="enrolment",
+    )
 
 
 def _score_and_keep(job: Job, mnist: Path, qmnist: Path, background: str) -> None:

@@ -3,17 +3,13 @@
 import argparse
 import hashlib
 import json
-import multiprocessing
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from benchmarks.variants import identity, report, sheet
 from benchmarks.variants.judges import JudgeConfig, load_judges, train_judges
@@ -23,6 +19,7 @@ from benchmarks.variants.study import Record, study_others, study_shipped
 from serving.bundle import replace_file
 from training import base, data, generator
 from training.config import DEFAULT, RECIPES, SEED
+from training.side_by_side import run_all
 from training.trials import WriterDigits
 
 _DIGIT = 2
@@ -96,23 +93,14 @@ def _study_missing(
     part: str, chosen: list[Subject], folders: dict[str, Path], options: argparse.Namespace
 ) -> None:
     missing = [subject for subject in chosen if not _record(folders[part], subject).exists()]
-    if not missing:
-        return
-    os.environ["TQDM_DISABLE"] = "1"  # read by the workers: one bar is enough
     where = (options.mnist, options.qmnist, options.judges, options.fold)
-    workers = min(len(missing), len(os.sched_getaffinity(0)))
-    context = multiprocessing.get_context("spawn")
-    bar = tqdm(total=len(chosen), initial=len(chosen) - len(missing), desc=part, unit="writer")
-    with bar, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        work = _PARTS[part]
-        futures = [pool.submit(work, one, folders, options.seed, *where) for one in missing]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    run_all(
+        _PARTS[part],
+        [(subject, folders, options.seed, *where) for subject in missing],
+        of=len(chosen),
+        title=part,
+        unit="writer",
+    )
 
 
 def _study_others(subject: Subject, folders: dict[str, Path], seed: int, *where: *_Where) -> None:

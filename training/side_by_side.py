@@ -1,0 +1,38 @@
+"""Jobs that do not know of each other, on as many processes as there are cores."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
+
+from tqdm import tqdm
+
+
+def run_all(
+    work: Callable[..., object], jobs: Sequence[tuple[Any, ...]], *, of: int, title: str, unit: str
+) -> None:
+    """Call ``work(*job)`` for each job, and show how far it is; the first failure ends all.
+
+    Args:
+        work: a function of a module, called in processes that are started afresh.
+        jobs: arguments; what they leave behind is theirs to keep.
+        of: jobs in all, with those that were done before.
+        title: of the progress bar.
+        unit: of the progress bar.
+    """
+    if not jobs:
+        return
+    os.environ["TQDM_DISABLE"] = "1"  # read by the processes: one bar is enough
+    processes = min(len(jobs), len(os.sched_getaffinity(0)))
+    context = multiprocessing.get_context("spawn")
+    bar = tqdm(total=of, initial=of - len(jobs), desc=title, unit=unit)
+    with bar, ProcessPoolExecutor(processes, mp_context=context) as pool:
+        futures = [pool.submit(work, *job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
