@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import optimize
-from torch import nn
+from torch import Tensor, nn
 
 from training.base.calibration import DIGITS, Calibration
+from training.base.crowd import score
 from training.base.network import NOT_A_DIGIT, Base, embed
 from training.metrics import auc, eer
 from training.nondigits import Images, mixture
@@ -50,30 +51,35 @@ class Readings:
 
     Attributes:
         data: the pictures.
-        embeddings: (n, e).
+        embeddings: float64 (n, e).
         logits: (n, 11).
+        crowds: float64 (10, k, e), where other hands lie.
     """
 
     data: WriterDigits
-    embeddings: Floats
+    embeddings: Tensor
     logits: Floats
+    crowds: Tensor
 
     def scores(self, digit: int, pictures: int) -> tuple[Floats, Floats]:
         """Return all genuine and all impostor scores of the dev trials."""
-        genuine, impostors = [], []
+        genuine: list[Tensor] = []
+        impostors: list[Tensor] = []
         for trial in draw_trials(self.data, digit, pictures, _TURNS, 0, 0, fold=DEV):
-            total = self.embeddings[trial.enrolled].sum(axis=0)
-            prototype = total / np.linalg.norm(total)
-            genuine.append(self.embeddings[trial.genuine] @ prototype)
-            impostors.append(self.embeddings[trial.impostors] @ prototype)
-        return np.concatenate(genuine), np.concatenate(impostors)
+            hand = F.normalize(self.embeddings[trial.enrolled].sum(dim=0), dim=0)
+            for rows, scores in ((trial.genuine, genuine), (trial.impostors, impostors)):
+                scores.append(score(self.embeddings[rows], hand, self.crowds[digit]))
+        return torch.cat(genuine).numpy(), torch.cat(impostors).numpy()
 
 
 def read(network: Base, data: WriterDigits) -> Readings:
     """Return what the network says of the dev writers' pictures in ``data``."""
     dev = data.where(data.by_folds(DEV))
     embeddings, logits = embed(network, dev.digits.images)
-    return Readings(dev, embeddings.astype(np.float64), logits.astype(np.float64))
+    crowds = torch.stack([network.crowd_of(digit) for digit in range(DIGITS)])
+    return Readings(
+        dev, torch.from_numpy(embeddings).double(), logits.astype(np.float64), crowds.double()
+    )
 
 
 def calibrate(readings: Readings, config: CalibrationConfig) -> Calibration:

@@ -16,7 +16,7 @@ from training.trials import WriterDigits
 Indices = NDArray[np.int64]
 
 _DIGITS = 10
-_TEMPERATURE = 0.1
+TEMPERATURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def contrastive(embedding: Tensor, digits: Tensor, writers: Tensor) -> Tensor:
         digits: (n,).
         writers: (n,).
     """
-    similarity = embedding @ embedding.T / _TEMPERATURE  # (n, n)
+    similarity = embedding @ embedding.T / TEMPERATURE  # (n, n)
     itself = torch.eye(len(digits), dtype=torch.bool)
     same_digit = (digits[:, None] == digits) & ~itself
     positive = (same_digit & (writers[:, None] == writers)).float()

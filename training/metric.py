@@ -2,9 +2,9 @@
 
 Nothing is trained here. The enrolled pictures, and what the stages before made of them, are
 placed by the base; their weighted mean is the prototype (the imprinted weight of Qi, Brown and
-Lowe 2018, arXiv:1712.07136). A cosine with it becomes a likelihood ratio by the base's
-calibration, and the base's digit head says whether the picture shows the digit at all. An enrolled
-hand is thus 128 numbers.
+Lowe 2018, arXiv:1712.07136). A cosine with it, less what cosines are worth among the crowd of other
+hands, becomes a likelihood ratio by the base's calibration, and the base's digit head says whether
+the picture shows the digit at all. An enrolled hand is thus 128 numbers.
 """
 
 import math
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.base import Pretrained
+from training.base.crowd import crowding
 from training.base.network import DIGITS, Base, embed
 from training.config import MetricConfig
 from training.synthesize import Images
@@ -29,7 +30,7 @@ _LEFT_OUT = 1e9
 
 
 class Metric(nn.Module):
-    """The base, one prototype, and one line from cosine to likelihood ratio.
+    """The base, one prototype, and one line from score to likelihood ratio.
 
     Attributes:
         base: shared by all hands.
@@ -37,7 +38,9 @@ class Metric(nn.Module):
         is_digit: (11,), 1 at the enrolled digit. The graph is the same for all digits.
         left_out: (11,), what takes the enrolled digit's logit out of a sum of exponentials.
         prototype: unit vector (e,).
-        slope: of the likelihood ratio over the cosine.
+        crowd: unit vectors (k, e), where other hands lie that draw the digit.
+        crowded: how near the prototype lies to them; see ``crowding``.
+        slope: of the likelihood ratio over the score.
         offset: of the same.
         trust: added to the digit's log-odds, so that enrolled pictures pass for it.
     """
@@ -45,6 +48,8 @@ class Metric(nn.Module):
     is_digit: Tensor
     left_out: Tensor
     prototype: Tensor
+    crowd: Tensor
+    crowded: Tensor
     slope: Tensor
     offset: Tensor
     trust: Tensor
@@ -59,6 +64,8 @@ class Metric(nn.Module):
         self.register_buffer("is_digit", is_digit)
         self.register_buffer("left_out", _LEFT_OUT * is_digit)
         self.register_buffer("prototype", F.normalize(prototype, dim=0))
+        self.register_buffer("crowd", base.crowd_of(digit).clone())
+        self.register_buffer("crowded", crowding(self.prototype, self.crowd))
         self.register_buffer("slope", torch.tensor(slope))
         self.register_buffer("offset", torch.tensor(offset))
         self.register_buffer("trust", torch.zeros(()))
@@ -71,9 +78,14 @@ class Metric(nn.Module):
         no logarithm of a small probability is ever taken.
         """
         embedding, digits = self.base(pixels)
-        llr = self.slope * (embedding @ self.prototype) + self.offset  # (n,)
+        llr = self.slope * self.score(embedding) + self.offset  # (n,)
         against = self.against(digits) - self.trust  # log((1 - p) / p)
         return torch.stack([llr, torch.zeros_like(llr), F.softplus(llr) + against], dim=1)
+
+    def score(self, embedding: Tensor) -> Tensor:
+        """Return ``training.base.crowd.score`` (n,) of unit embeddings (n, e)."""
+        crowded = (crowding(embedding, self.crowd) + self.crowded) / 2
+        return embedding @ self.prototype - crowded
 
     def against(self, digits: Tensor) -> Tensor:
         """Return the log-odds (n,) that a picture is not the digit, for digit logits (n, 11)."""

@@ -25,7 +25,9 @@ from tqdm import tqdm
 
 from serving.bundle import replace_file
 from training import base, resume
+from training.base.crowd import gather
 from training.base.network import (
+    DIGITS,
     NOT_A_DIGIT,
     Base,
     NetworkConfig,
@@ -202,6 +204,7 @@ def _run_stage(
         _train(trainer, stage, out / f"{stage.name}.pt", config.checkpoint)
         network = trainer.average.eval()
         _fit_head(network, material, stage, config, seed)
+        note_crowd(network, seen, np.random.default_rng([seed, 5]))
         partial = weights.with_suffix(".partial")
         write_weights(network, partial)
         partial.replace(weights)
@@ -399,6 +402,13 @@ def _fit_head(
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
+
+
+def note_crowd(network: Base, data: WriterDigits, random: np.random.Generator) -> None:
+    """Keep in the network where the writers of ``data`` lie that draw each digit."""
+    embeddings, _ = embed(network, data.digits.images)
+    crowds = [gather(data, embeddings, q, network.config.crowd, random) for q in range(DIGITS)]
+    network.crowd.copy_(torch.from_numpy(np.concatenate(crowds)))
 
 
 def _finish(

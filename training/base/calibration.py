@@ -1,6 +1,7 @@
 """From a score to evidence: how much more likely a score is from the same hand than from another.
 
-The score is the cosine between a picture and the enrolled hand. ``llr = slope * score + offset``
+The score is the cosine between a picture and the enrolled hand, less what it is worth among the
+crowd (``training.base.crowd``). ``llr = slope * score + offset``
 is the natural-log likelihood ratio own : other writer, fitted by logistic regression with both
 kinds in equal shares (Brummer and du Preez 2006). Digits differ in how much they tell of a hand,
 and more enrolled pictures make the score sharper, so there is one line for each.

@@ -34,6 +34,7 @@ class NetworkConfig:
         wide: channels of the third and fourth, at 7 x 7.
         embedding: dimensions in which hands are compared.
         hidden: width of the digit head's one hidden layer.
+        crowd: places of other hands that are kept of each digit.
     """
 
     stem: int = 32
@@ -41,6 +42,7 @@ class NetworkConfig:
     wide: int = 64
     embedding: int = 128
     hidden: int = 64
+    crowd: int = 64
 
     @property
     def features(self) -> int:
@@ -57,9 +59,11 @@ class Base(nn.Module):
         centre: brings the embeddings' mean to the origin, so that cosines spread out.
         digit: (n, features) -> (n, 11), the ten digits and "not a digit".
         temperature: by which the digit head's logits are divided.
+        crowd: unit vectors (10 * crowd, e), where other hands lie, digit by digit.
     """
 
     temperature: Tensor
+    crowd: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -80,6 +84,7 @@ class Base(nn.Module):
             nn.Linear(config.hidden, DIGITS + 1),
         )
         self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("crowd", torch.zeros(DIGITS * config.crowd, config.embedding))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return unit embeddings (n, e) and digit logits (n, 11) for pixels (n, 28, 28)."""
@@ -94,6 +99,10 @@ class Base(nn.Module):
         """Return unit embeddings (n, e) and digit logits (n, 11) for features (n, features)."""
         embedding = F.normalize(self.centre(self.writer(features)))
         return embedding, self.digit(features) / self.temperature
+
+    def crowd_of(self, digit: int) -> Tensor:
+        """Return where other hands lie that draw this digit, unit vectors (crowd, e)."""
+        return self.crowd.view(DIGITS, self.config.crowd, -1)[digit]
 
     def feature_maps(self, pixels: Tensor) -> list[Tensor]:
         """Return what each convolution sees, after ReLU: (n, c, 14, 14), ..., (n, c, 7, 7)."""

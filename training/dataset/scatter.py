@@ -4,6 +4,7 @@ The service leads targets evenly from the first picture to the last. A data set 
 independent of one another and of the picture's number, and unchanged when the set grows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ _STREAM = 1  # word 1 of Philox's counter, which is 0 wherever ``serving.noise``
 class _Scattered(Along):
     """Pictures of the prior, each changed to a measure of its own."""
 
-    def shares(self, rows: range) -> NDArray[np.float64]:
+    def shares(self, rows: Sequence[int]) -> NDArray[np.float64]:
         """Return the row numbers: a scattered target asks who, not how far along; (len(rows),)."""
         return np.asarray(rows, dtype=np.float64)
 

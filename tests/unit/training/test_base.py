@@ -21,7 +21,7 @@ Arrays = dict[str, np.ndarray]
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network on disk."""
-    network = Base(NetworkConfig(stem=4, middle=4, wide=4, embedding=8, hidden=4))
+    network = Base(NetworkConfig(stem=4, middle=4, wide=4, embedding=8, hidden=4, crowd=2))
     initialise(network, torch.Generator().manual_seed(0), glorot=False)
     path = tmp_path_factory.mktemp("base") / base.WEIGHTS
     write_weights(network, path)

@@ -20,7 +20,8 @@ class Fixed(Base):
     """A base that says the same of every picture."""
 
     def __init__(self, embedding: list[float], digits: list[float]) -> None:
-        super().__init__(NetworkConfig(stem=1, middle=1, wide=1, embedding=2, hidden=1))
+        super().__init__(NetworkConfig(stem=1, middle=1, wide=1, embedding=2, hidden=1, crowd=1))
+        self.crowd[2] = torch.tensor([0.0, 1.0])
         self.answer = torch.tensor([embedding]), torch.tensor([digits])
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,7 +30,7 @@ class Fixed(Base):
 
 
 def judged(embedding: list[float], digits: list[float]) -> tuple[np.ndarray, float]:
-    """Return probabilities and ratio for a hand at (1, 0), digit 2, llr = 10 cosine - 5."""
+    """Return probabilities and ratio for a hand at (1, 0), a crowd at (0, 1), llr = 10 s - 5."""
     network = Metric(Fixed(embedding, digits), 2, torch.tensor([3.0, 0.0]), 10.0, -5.0)
     with torch.inference_mode():
         probabilities, llr = ClassifierGraph(network, metric.PRIORS)(
@@ -39,14 +40,14 @@ def judged(embedding: list[float], digits: list[float]) -> tuple[np.ndarray, flo
 
 
 def test_by_hand() -> None:
-    """Cosine 0.6 is llr 1; the digit has 3 of 13 shares: 3/13 s(1), 3/13 s(-1), 10/13."""
+    """Cosine 0.6, less half of 0.8 and of 0, is llr -3; the digit has 3 of 13 shares."""
     digits = [0.0] * 11
     digits[2] = float(np.log(3))
-    own = 1 / (1 + np.exp(-1))
+    own = 1 / (1 + np.exp(3))
 
     probabilities, llr = judged([0.6, 0.8], digits)
 
-    assert llr == pytest.approx(1, abs=1e-6)
+    assert llr == pytest.approx(-3, abs=1e-5)
     expected = [3 / 13 * own, 3 / 13 * (1 - own), 10 / 13]
     np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
 

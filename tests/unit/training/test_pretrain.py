@@ -25,7 +25,7 @@ CHARACTERS[:, 20:80, 50:53] = True
 
 TINY = replace(
     shorten(PretrainConfig(), 4),
-    network=NetworkConfig(stem=4, middle=4, wide=4, embedding=8, hidden=4),
+    network=NetworkConfig(stem=4, middle=4, wide=4, embedding=8, hidden=4, crowd=2),
     batch=BatchConfig(digits=2, writers=2, pictures=2),
     digits=8,
     made=20,
@@ -57,6 +57,7 @@ def test_the_result_is_a_base(whole: Path) -> None:
     loaded = base.load(whole)
 
     assert loaded.network.temperature.item() != 1
+    np.testing.assert_allclose(np.linalg.norm(loaded.network.crowd, axis=1), 1, atol=1e-3)
     assert loaded.calibration.pictures == (1, 2)
     figures = json.loads((whole / pretrain.FIGURES).read_text())
     assert len(figures["hand"]) == 20
