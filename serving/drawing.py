@@ -4,14 +4,15 @@ A picture whose doubt is above the profile's gate is shown to the classifier. If
 call it the digit, it is drawn anew from other noise, until it passes or the attempts are spent.
 
 ``draw`` is a pure function of model, plan and row numbers. Matrix kernels round differently for
-different numbers of rows, so the first attempt at a row is always made in the same chunk of the
-same rows, whatever part of it was asked for; a row is looked at, and drawn anew, alone. The first
-chunks are small and the later ones large, so that few pictures come soon and many come fast.
+different numbers of rows, so an attempt is always made at the same rows together: the first at a
+whole chunk, whatever part of it was asked for, each later one at all rows of the chunk that were
+refused so far. Those that are doubted are looked at together too. The first chunks are small and
+the later ones large, so that few pictures come soon and many come fast.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from serving.generate import Along, Plan
 from serving.model import OTHER, Model
 from serving.steering import NAMES, goals, steer
 
-__all__ = ["ATTEMPTS", "DECODE_ROWS", "Drawn", "draw", "steps"]
+__all__ = ["ATTEMPTS", "DECODE_ROWS", "Drawn", "as_bytes", "draw", "passing", "steps"]
 
 DECODE_ROWS = 64
 """The most rows that are decoded at once; each multiple of it begins a chunk."""
@@ -53,24 +54,23 @@ class Drawn:
 
 
 class _Sketch(NamedTuple):
-    """Pictures that nobody has looked at: arrays as in ``Drawn``, and what the gate needs.
+    """An attempt at pictures: arrays as in ``Drawn``, and what came of it.
 
     Attributes:
-        upright: shape (n, 28, 28), the pictures before they were turned.
-        doubt: shape (n,), 0 to 1.
+        passes: shape (n,), whether each may be given out.
     """
 
     images: NDArray[np.uint8]
     latents: NDArray[np.float32]
     attributes: NDArray[np.float32]
-    upright: NDArray[np.uint8]
-    doubt: NDArray[np.float32]
+    passes: NDArray[np.bool_]
 
-    def replace(self, place: int, other: "_Sketch") -> None:
-        """Put the only picture of another sketch in this place."""
-        self.images[place] = other.images[0]
-        self.latents[place] = other.latents[0]
-        self.attributes[place] = other.attributes[0]
+    def replace(self, places: NDArray[np.intp], other: "_Sketch") -> None:
+        """Put the pictures of another sketch in these places."""
+        self.images[places] = other.images
+        self.latents[places] = other.latents
+        self.attributes[places] = other.attributes
+        self.passes[places] = other.passes
 
 
 def draw(model: Model, plan: Plan, rows: range) -> Drawn:
@@ -91,33 +91,73 @@ def draw(model: Model, plan: Plan, rows: range) -> Drawn:
 def steps(model: Model, plan: Plan, rows: range) -> Iterator[Drawn | None]:
     """Do as ``draw`` does, bit by bit: yield ``None`` while there is more to do, then the pictures.
 
-    The first attempt at all rows is one step, each later attempt at a row another: rows that take
-    many attempts need not hold a thread for all of them.
+    Each further attempt at a chunk is another step: rows that take many attempts need not hold a
+    thread for all of them.
     """
-    drawn = _first(model, plan, rows)
-    refused = [place for place in range(len(rows)) if not _passes(model, drawn, place)]
-    for place in refused:
-        for attempt in range(1, ATTEMPTS + 1) if plan.has_chance else ():
-            yield None
-            another = _sketch(model, plan, rows[place : place + 1], attempt)
-            if _passes(model, another, 0):
-                drawn.replace(place, another)
-                break
-        else:  # enough to know; to try the others would only take long
-            raise CannotDraw(plan.field, _problem(plan, rows, refused, place))
-    yield Drawn(drawn.images, drawn.latents, drawn.attributes, len(refused))
-
-
-def _first(model: Model, plan: Plan, rows: range) -> _Sketch:
-    """Return the first attempt at these rows, from whole chunks."""
-    sketches = []
+    parts = []
     for chunk in _chunks(rows):
-        wanted = slice(max(rows.start - chunk.start, 0), rows.stop - chunk.start)
-        whole: tuple[Any, ...] = _sketch(model, plan, chunk, 0)
-        sketches.append(_Sketch(*(part[wanted] for part in whole)))
-    if len(sketches) == 1:
-        return sketches[0]
-    return _Sketch(*(np.concatenate(parts) for parts in zip(*sketches, strict=True)))
+        wanted = range(max(rows.start, chunk.start), min(rows.stop, chunk.stop))
+        parts.append((yield from _draw_chunk(model, plan, chunk, wanted)))
+    yield _joined(parts)
+
+
+def passing(
+    model: Model, images: NDArray[np.uint8], doubt: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Return which pictures show the digit, shape (n,); those in doubt are looked at together.
+
+    Args:
+        model: whose gate and classifier decide.
+        images: shape (n, 28, 28), n >= 1.
+        doubt: shape (n,), 0 to 1.
+    """
+    passes = doubt <= model.gate
+    doubted = np.flatnonzero(~passes)
+    if doubted.size:
+        verdicts = model.classify(images[doubted])
+        passes[doubted] = verdicts.probabilities.argmax(axis=1) != OTHER
+    return passes
+
+
+def as_bytes(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return pixels as bytes; what was given is used up, for a copy takes longer than the rest."""
+    np.clip(pixels, 0, 1, out=pixels)
+    pixels *= 255
+    return np.rint(pixels, out=pixels).astype(np.uint8)
+
+
+def _draw_chunk(
+    model: Model, plan: Plan, chunk: range, wanted: range
+) -> Generator[None, None, Drawn]:
+    """Draw a chunk until what is wanted of it passes, and return that; yield between attempts."""
+    part = slice(wanted.start - chunk.start, wanted.stop - chunk.start)
+    sketch = _sketch(model, plan, chunk, 0)
+    missing = first_missing = np.flatnonzero(~sketch.passes[part])
+    for attempt in range(1, ATTEMPTS + 1) if plan.has_chance else ():
+        if not missing.size:
+            break
+        yield
+        # Those that are not wanted too: else what is would depend on what is not.
+        refused = np.flatnonzero(~sketch.passes)
+        again = [chunk[place] for place in refused]
+        sketch.replace(refused, _sketch(model, plan, again, attempt))
+        missing = np.flatnonzero(~sketch.passes[part])
+    if missing.size:
+        problem = _problem(plan, wanted, len(first_missing), wanted[missing[0]])
+        raise CannotDraw(plan.field, problem)
+    images, latents, attributes = sketch.images, sketch.latents, sketch.attributes
+    return Drawn(images[part], latents[part], attributes[part], len(first_missing))
+
+
+def _joined(parts: Sequence[Drawn]) -> Drawn:
+    if len(parts) == 1:
+        return parts[0]
+    return Drawn(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.latents for part in parts]),
+        np.concatenate([part.attributes for part in parts]),
+        sum(part.redrawn for part in parts),
+    )
 
 
 def _chunks(rows: range) -> Iterator[range]:
@@ -130,46 +170,33 @@ def _chunks(rows: range) -> Iterator[range]:
         at = stop
 
 
-def _passes(model: Model, sketch: _Sketch, place: int) -> bool:
-    if sketch.doubt[place] <= model.gate:
-        return True
-    verdict = model.classify(sketch.upright[place : place + 1])
-    return int(verdict.probabilities[0].argmax()) != OTHER
-
-
-def _sketch(model: Model, plan: Plan, rows: range, attempt: int) -> _Sketch:
+def _sketch(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> _Sketch:
     latents = plan.latents(rows, attempt)
     pixels, measured, doubt = model.decode(latents)
     attributes = np.zeros((len(rows), len(NAMES)), np.float32)
     attributes[:, _MEASURED] = measured
     if not isinstance(plan, Along):
-        images = _turn_grey(pixels)
-        return _Sketch(images, latents, attributes, images, doubt)
+        images = as_bytes(pixels)
+        return _Sketch(images, latents, attributes, passing(model, images, doubt))
     wanted = goals(plan.targets, plan.shares(rows), measured)
     result = steer(model, pixels, measured, wanted)
     attributes[:, _MEASURED] = result.attributes
     attributes[:, _ROTATION] = wanted.rotation
-    upright = _turn_grey(result.upright)
-    images = upright if result.pixels is result.upright else _turn_grey(result.pixels)
+    upright = as_bytes(result.upright)
+    images = upright if result.pixels is result.upright else as_bytes(result.pixels)
     # The decoder's doubt is about another picture, and nothing else tells it: they are all doubted.
-    return _Sketch(images, latents, attributes, upright, np.ones_like(doubt))
+    passes = passing(model, upright, np.ones_like(doubt))
+    return _Sketch(images, latents, attributes, passes)
 
 
-def _turn_grey(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return pixels as bytes; what was given is used up, for a copy takes longer than the rest."""
-    np.clip(pixels, 0, 1, out=pixels)
-    pixels *= 255
-    return np.rint(pixels, out=pixels).astype(np.uint8)
-
-
-def _problem(plan: Plan, rows: range, refused: Sequence[int], place: int) -> str:
+def _problem(plan: Plan, rows: range, refused: int, row: int) -> str:
     tried = (
-        f"and number {rows[place] + 1} still after {ATTEMPTS} further attempts"
+        f"and number {row + 1} still after {ATTEMPTS} further attempts"
         if plan.has_chance
         else "and nothing here is left to chance, so no attempt would differ"
     )
     return (
         f"expected the profile's digit on each of the {len(rows)} pictures {rows.start + 1} to "
-        f"{rows.stop}, found {len(refused)} that its classifier takes for something else, {tried}; "
+        f"{rows.stop}, found {refused} that its classifier takes for something else, {tried}; "
         f"{plan.remedy}"
     )

@@ -5,7 +5,7 @@ row number and attempt, so a request can be worked off in chunks, on any thread,
 bytes. Rows beyond the last picture have points too, of no meaning: chunks are always full.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -34,7 +34,7 @@ class Plan(Protocol):
     def has_chance(self) -> bool:
         """Whether another attempt gives another point."""
 
-    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
 
 
@@ -60,7 +60,7 @@ class Prior:
         """Whether another attempt gives another point."""
         return self.temperature > 0
 
-    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
         return np.float32(self.temperature) * standard_normal(self.seed, rows, self.size, attempt)
 
@@ -89,7 +89,7 @@ class Around:
         """Whether another attempt gives another point."""
         return self.strength > 0
 
-    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
         noise = standard_normal(self.seed, rows, self.centre.mean.shape[1], attempt)
         step: NDArray[np.float32] = np.float32(self.strength) * self.centre.deviation * noise
@@ -98,29 +98,38 @@ class Around:
 
 @dataclass(frozen=True)
 class Between:
-    """Evenly spaced points on the straight line between two given pictures, both included.
+    """Points on the way from one given picture to another, both included, in equal shares of it.
 
     Attributes:
-        ends: the encoder's posterior of the two pictures, two rows.
+        way: shape (n, z), n >= 2: points of the way from first to last; it is straight between two.
+        shares: shape (n,), how much of the way lies before each of them: from 0, ever more, to 1.
         count: number of points; 1 gives the middle.
     """
 
-    ends: Posterior
+    way: NDArray[np.float32]
+    shares: NDArray[np.float64]
     count: int
 
     field: ClassVar[str] = "between"
-    remedy: ClassVar[str] = "give pictures that are more alike"
+    remedy: ClassVar[str] = "give pictures that are more like the digit"
+
+    @classmethod
+    def straight(cls, ends: Posterior, count: int) -> "Between":
+        """Return evenly spaced points on the straight line between two rows of a posterior."""
+        return cls(ends.mean, np.array([0.0, 1.0]), count)
 
     @property
     def has_chance(self) -> bool:
         """Whether another attempt gives another point."""
         return False
 
-    def latents(self, rows: range, _attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Sequence[int], _attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
-        first, last = self.ends.mean
-        share = _shares(rows, self.count, alone=0.5).astype(np.float32)[:, None]
-        points: NDArray[np.float32] = (1 - share) * first + share * last
+        places = np.arange(len(self.shares))
+        place = np.interp(_shares(rows, self.count, alone=0.5), self.shares, places)
+        before = np.minimum(place.astype(np.intp), places[-2])
+        part = (place - before).astype(np.float32)[:, None]
+        points: NDArray[np.float32] = (1 - part) * self.way[before] + part * self.way[before + 1]
         return points
 
 
@@ -150,7 +159,7 @@ class InStyle:
         """Whether another attempt gives another point."""
         return self.temperature > 0
 
-    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
         mean, own = self.source.mean, self.source.own
         noise = standard_normal(self.seed, rows, mean.shape[1], attempt)
@@ -180,16 +189,16 @@ class Along:
         """Whether another attempt gives another point."""
         return self.base.has_chance
 
-    def latents(self, rows: range, attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
         """Return the points of these pictures, shape (len(rows), z)."""
         return self.base.latents(rows, attempt)
 
-    def shares(self, rows: range) -> NDArray[np.float64]:
+    def shares(self, rows: Sequence[int]) -> NDArray[np.float64]:
         """Return how far along their way targets are at these pictures, 0 to 1; (len(rows),)."""
         return _shares(rows, self.count, alone=0.0)
 
 
-def _shares(rows: range, count: int, alone: float) -> NDArray[np.float64]:
+def _shares(rows: Sequence[int], count: int, alone: float) -> NDArray[np.float64]:
     """Return how far each row is from the first (0) to the last (1); ``alone`` if it is both."""
     if count == 1:
         return np.full(len(rows), alone)

@@ -17,9 +17,10 @@ from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
 from serving.drawing import DECODE_ROWS, Drawn, steps
 from serving.errors import Overloaded
-from serving.generate import Plan
+from serving.generate import Between, Plan
 from serving.metrics import Metrics
 from serving.model import CLASSIFY_ROWS, Model, Posterior, Verdicts
+from serving.paths import lay
 from serving.workers import Workers
 
 __all__ = ["GENERATE_ROWS", "Inference", "Variants"]
@@ -94,6 +95,14 @@ class Inference:
         """
         return await self._workers.run(deadline, self._posterior, model, images)
 
+    async def lay(self, model: Model, straight: Between, deadline: Deadline) -> Between:
+        """Return the way between the same ends on which pictures change evenly.
+
+        Raises:
+            DeadlineExpired: the deadline passed first.
+        """
+        return await self._workers.run(deadline, self._lay, model, straight)
+
     async def generate(
         self,
         model: Model,
@@ -139,6 +148,10 @@ class Inference:
     def _posterior(self, model: Model, images: Images) -> Posterior:
         with self._infer.time():
             return model.encode(images)
+
+    def _lay(self, model: Model, straight: Between) -> Between:
+        with self._infer.time():
+            return lay(model, straight)
 
     def _go_on(
         self, drawing: Iterator[Drawn | None], encode: Callable[[Drawn], bytes]

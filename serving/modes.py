@@ -40,7 +40,7 @@ def plan(
     """
     match request.WhichOneof("mode"), given:
         case "between", Posterior():
-            return Between(given, request.count)
+            return Between.straight(given, request.count)
         case "style", Posterior():
             style = request.style
             strength = style.strength if style.HasField("strength") else 1.0

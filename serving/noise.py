@@ -1,5 +1,6 @@
 """The randomness of generated pictures: a pure function of seed, picture's number and attempt."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 __all__ = ["standard_normal"]
 
 
-def standard_normal(seed: int, rows: range, size: int, attempt: int = 0) -> NDArray[np.float32]:
+def standard_normal(
+    seed: int, rows: Sequence[int], size: int, attempt: int = 0
+) -> NDArray[np.float32]:
     """Return noise from N(0, 1), shape (len(rows), size).
 
     Row i depends on ``seed``, ``attempt`` and i alone, so neither how rows are cut into chunks nor

@@ -14,12 +14,13 @@ from serving.catalogue import Catalogue
 from serving.deadline import Deadline
 from serving.drawing import Drawn
 from serving.errors import InvalidRequest
-from serving.generate import Plan
+from serving.generate import Between, Plan
+from serving.images import are_mnist_form
 from serving.inference import Inference
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
-from serving.pictures import PictureReader, are_mnist_form, as_images
+from serving.pictures import PictureReader, as_images
 from serving.profiles import Profile
 from serving.rpc import Router
 from serving.wire import has_at_most, usual_request
@@ -171,9 +172,15 @@ class HandwritingService:
         seed: int,
         deadline: Deadline,
     ) -> Plan:
-        """Return where the pictures shall lie; given pictures are read and encoded for it."""
+        """Return where the pictures shall lie.
+
+        Given pictures are read and encoded for it, and the way between two is laid.
+        """
         given, sources = None, modes.pictures(request)
         if sources:
             images = await self._pictures.read_named(sources, deadline)
             given = await self._inference.encode(profile.model, images, deadline)
-        return modes.plan(request, profile.model.latent_size, seed, given)
+        plan = modes.plan(request, profile.model.latent_size, seed, given)
+        if isinstance(plan, Between):
+            return await self._inference.lay(profile.model, plan, deadline)
+        return plan

@@ -36,8 +36,8 @@ def mean(key: str) -> Figure:
 
 
 def most(key: str) -> Figure:
-    """Return the figure that is the largest of all."""
-    return lambda records: float(np.max([record[key] for record in records]))
+    """Return the figure that is the largest of all writers who have it."""
+    return lambda records: float(np.max([record[key] for record in records if key in record]))
 
 
 def minus(first: Figure, second: Figure) -> Figure:

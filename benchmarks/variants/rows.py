@@ -143,6 +143,7 @@ def _paths(records: Mapping[int, Record]) -> Iterator[Line]:
                    worst[SHIPPED].value <= 2)  # fmt: skip
     frames = _by_source(records, "frames-digit", sources)
     yield Line(6, "frames that show the digit", frames, "1", frames[SHIPPED].value == 1)
+    yield Line(6, "paths refused, share", _one(records, mean("paths-refused/" + SHIPPED)))
 
 
 def _classifiers(records: Mapping[int, Record]) -> Iterator[Line]:

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from serving.drawing import Drawn, draw
-from serving.generate import Along, Plan, Prior
+from serving.errors import CannotDraw
+from serving.generate import Along, Between, Plan, Prior
 from serving.model import Decoded, Model, Posterior, Steered, Verdicts
+from serving.paths import lay
 from serving.steering import Target, goals, steer
 from training.learned import Learned
 from training.steer import Steer
@@ -79,6 +81,17 @@ class Served:
         """
         base = Prior(self.latent_size, 1.0, seed)
         return self._draw(Along(base, _absolute(targets), count), count)
+
+    def between(self, images: Images, count: int) -> Images | None:
+        """Return pictures on the way between two (2, 28, 28), as the server draws them.
+
+        ``None`` where it refuses to, because not all of them would be the digit.
+        """
+        straight = Between.straight(self.encode(images), count)
+        try:
+            return self._draw(lay(cast(Model, self), straight), count).images
+        except CannotDraw:
+            return None
 
     def steered(self, images: Images, targets: dict[str, float]) -> Images:
         """Return given pictures (n, 28, 28) with these attributes, by the server's steering."""

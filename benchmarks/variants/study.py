@@ -52,7 +52,8 @@ Record = dict[str, float]
 REAL, FADE, PCA, STRANGERS = "real", "cross-fade", "PCA", "strangers"
 TRAINED = (AUGMENT, *VAES)  # from which a network is trained: that takes seconds each
 _DRAWN = 200  # the codes of so many are looked at; pictures are compared by the first hundred
-_SHARES = np.linspace(0, 1, 16, dtype=np.float32)[:, None]
+_FRAMES = 16
+_SHARES = np.linspace(0, 1, _FRAMES, dtype=np.float32)[:, None]
 _PAIRS = 3
 _STRANGERS = 20
 _COMPONENTS = 32
@@ -93,6 +94,8 @@ def study_others(
     record = _figures(case, {REAL: subject.real} | case.sets())
     for row in (_faded, _by_augmentation, _foreign):
         record |= row(case)
+    for name, vae in case.enrolled.vaes.items():
+        record |= _paths(case, name, partial(_between, vae))
     if _is_spoiled(subject):
         spoiled = enrol_others(_with_outlier(subject), seed)
         record |= _still_the_digit(spoiled, population)
@@ -107,6 +110,7 @@ def study_shipped(
     shipped = enrol_shipped(subject.form[None], digit, background, seed, _DRAWN)
     case = Case(subject, shipped, population, seed)
     record = _figures(case, case.sets())
+    record |= _paths(case, SHIPPED, partial(shipped.served.between, count=_FRAMES))
     record |= steering.study(case, shipped.served)
     record |= _on_base(case, others | case.sets())
     record[f"redrawn/{SHIPPED}"] = shipped.redrawn / _DRAWN
@@ -131,7 +135,6 @@ def _figures(case: Case, sets: dict[str, Images]) -> Record:
         record[f"seconds/{name}"] = made.seconds / len(made.images) * 1000
         record |= _codes(name, made)
     for name, vae in case.enrolled.vaes.items():
-        record |= _paths(case, name, partial(_between, vae))
         record |= _rebuilt(case, name, vae)
         record |= _transfer(case, name, restyled(vae, _strangers(case)))
     return record | _trained(case)
@@ -206,16 +209,26 @@ def _codes(name: str, made: Made) -> Record:
     }
 
 
-def _paths(case: Case, name: str, between: Callable[[Images], Images]) -> Record:
-    """Row 6: from the enrolment picture to others of the same hand, in 16 frames each."""
+def _paths(case: Case, name: str, between: Callable[[Images], Images | None]) -> Record:
+    """Row 6: from the enrolment picture to others of the same hand, in 16 frames each.
+
+    Args:
+        case: whose pictures.
+        name: of the source.
+        between: two pictures to the frames between them, or none where it draws none.
+    """
     judges = case.population.judges
-    paths = [between(np.stack([case.subject.form, end])) for end in case.subject.real[:_PAIRS]]
+    asked = [between(np.stack([case.subject.form, end])) for end in case.subject.real[:_PAIRS]]
+    paths = [frames for frames in asked if frames is not None]
+    record = {f"paths-refused/{name}": 1 - len(paths) / len(asked)}
+    if not paths:
+        return record
     jumps: dict[str, list[Floats]] = {
         "features": [judges.features(frames) for frames in paths],
         "pixels": [as_rows(frames) for frames in paths],
     }
     digits = judges.digits(np.concatenate(paths))
-    record = {f"frames-digit/{name}": float((digits == case.population.digit).mean())}
+    record[f"frames-digit/{name}"] = float((digits == case.population.digit).mean())
     for kind, each in jumps.items():
         found = [unevenness(path) for path in each]
         record |= {

@@ -6,7 +6,14 @@ image that it was trained on. numpy and Pillow only.
 
 from serving.errors import BadImage
 from serving.images.decode import ImageLimits, decode
-from serving.images.mnist_form import to_mnist_form
+from serving.images.mnist_form import are_mnist_form, to_mnist_form
 from serving.images.png import encode_png
 
-__all__ = ["BadImage", "ImageLimits", "decode", "encode_png", "to_mnist_form"]
+__all__ = [
+    "BadImage",
+    "ImageLimits",
+    "are_mnist_form",
+    "decode",
+    "encode_png",
+    "to_mnist_form",
+]

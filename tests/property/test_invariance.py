@@ -13,6 +13,7 @@ from serving.fuse import fuse
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import Model, Posterior, Verdicts
 from serving.noise import standard_normal
+from serving.paths import lay
 from serving.profiles import load_profile
 from serving.steering import Target
 from tests import bundles
@@ -65,7 +66,7 @@ def plans(model: Model, seed: int, count: int) -> list[Plan]:
     return [
         prior,
         Around(centre, 1.5, seed),
-        Between(ends, count),
+        lay(model, Between.straight(ends, count)),
         InStyle(centre, 0.5, 0.5, seed),
         Along(prior, targets, count),
     ]
@@ -86,6 +87,27 @@ def test_pictures_do_not_depend_on_the_chunks(
         for field in ("images", "latents", "attributes"):
             found = np.concatenate([getattr(piece, field) for piece in pieces])
             assert np.array_equal(getattr(whole, field), found)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    first=st.lists(st.floats(-50, 50, width=32), min_size=SIZE, max_size=SIZE),
+    last=st.lists(st.floats(-50, 50, width=32), min_size=SIZE, max_size=SIZE),
+    count=st.integers(2, 100),
+)
+def test_a_way_leads_from_end_to_end(
+    model: Model, first: list[float], last: list[float], count: int
+) -> None:
+    """It meets both ends to the bit, never turns back, and is the same whatever the count."""
+    ends = np.array([first, last], np.float32)
+    line = np.array([0.0, 1.0])
+
+    laid, other = (lay(model, Between(ends, line, number)) for number in (count, count + 1))
+
+    assert np.array_equal(laid.latents([0, count - 1]), ends)
+    assert (np.diff(laid.shares) > 0).all()
+    assert np.array_equal(laid.way, other.way)
+    assert np.array_equal(laid.shares, other.shares)
 
 
 @given(seed=seeds, rows=st.integers(1, 40), size=st.integers(1, 40))

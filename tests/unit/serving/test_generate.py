@@ -66,7 +66,7 @@ def test_around_is_mean_plus_scaled_noise() -> None:
 
 def test_between_is_evenly_spaced() -> None:
     """The first and the last point are the given ones, the others lie between in equal steps."""
-    line = Between(ENDS, 5)
+    line = Between.straight(ENDS, 5)
 
     np.testing.assert_allclose(line.latents(range(5)), [[0, 2], [1, 1.5], [2, 1], [3, 0.5], [4, 0]])
     np.testing.assert_allclose(line.latents(range(3, 5)), [[3, 0.5], [4, 0]])
@@ -74,7 +74,18 @@ def test_between_is_evenly_spaced() -> None:
 
 def test_between_of_one_is_the_middle() -> None:
     """A single picture lies halfway."""
-    np.testing.assert_allclose(Between(ENDS, 1).latents(range(1)), [[2, 1]])
+    np.testing.assert_allclose(Between.straight(ENDS, 1).latents(range(1)), [[2, 1]])
+
+
+def test_between_follows_its_way() -> None:
+    """Points lie at equal shares of the way, wherever it leads; the ends are met to the bit."""
+    corner = np.array([[0.1, 2], [0.1, 0], [4.3, 0]], np.float32)
+    bent = Between(corner, np.array([0, 0.75, 1]), 9)
+
+    points = bent.latents(range(12))
+
+    np.testing.assert_allclose(points[[3, 6, 7]], [[0.1, 1], [0.1, 0], [2.2, 0]], rtol=1e-6)
+    assert np.array_equal(points[[0, 8, 11]], corner[[0, 2, 2]])
 
 
 def test_style_goes_from_the_picture_to_the_hand() -> None:
@@ -95,7 +106,7 @@ def test_style_goes_from_the_picture_to_the_hand() -> None:
         (Prior(2, 0.0, 5), False),
         (Around(CENTRE, 1.0, 5), True),
         (Around(CENTRE, 0.0, 5), False),
-        (Between(ENDS, 4), False),
+        (Between.straight(ENDS, 4), False),
         (InStyle(CENTRE, 1.0, 0.5, 5), True),
         (InStyle(CENTRE, 1.0, 0.0, 5), False),
         (Along(Prior(2, 1.0, 5), {}, 4), True),

@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from serving.images import BadImage, to_mnist_form
+from serving.images import BadImage, are_mnist_form, to_mnist_form
 from serving.images.mnist_form import centre_in_form
+from tests import pictures
 from tests.enrolments import background
 
 Images = NDArray[np.uint8]
@@ -46,6 +47,30 @@ def test_a_form_comes_back(scale: int) -> None:
     ]
 
     assert np.median(differences) <= 8
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (pictures.form(), True),
+        (255 - pictures.form(), False),
+        (np.zeros((28, 28), np.uint8), False),
+        (np.full((28, 28), 255, np.uint8), False),
+    ],
+    ids=["white on black", "black on white", "black", "white"],
+)
+def test_what_counts_as_a_form(image: Images, expected: bool) -> None:
+    """Only 28 x 28 of white ink on black is used as it is, alone or among others."""
+    assert are_mnist_form(image.tobytes()) is expected
+    beside = pictures.form().tobytes()
+    assert are_mnist_form(beside + image.tobytes() + beside) is expected
+
+
+def test_a_form_stays_as_it_is() -> None:
+    """What has been brought to the form is not touched again."""
+    once = to_mnist_form(page((120, 100, 200)))
+
+    assert np.array_equal(to_mnist_form(once), once)
 
 
 def test_polarity_does_not_matter() -> None:

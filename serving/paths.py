@@ -1,0 +1,65 @@
+"""The way from one picture to another, laid so that what one sees changes evenly.
+
+Equal steps in the latent space are not equal steps to the eye. So the way is drawn at a fixed
+number of points, and how far it has come is measured by what has changed in the pictures since its
+beginning. Where the classifier takes a picture on the straight way for something else, the way is
+bowed towards the middle of the space, where the hand itself is, by no more than it takes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.drawing import as_bytes, passing
+from serving.generate import Between
+from serving.model import Model
+
+__all__ = ["lay"]
+
+_POINTS = 32
+
+# How much nearer to the middle of the space the middle of the way may lie; 1 = in it.
+_BOWS = (0.25, 0.5, 0.75, 1.0)
+
+# Of pixels, 0 to 1: added to each step, so that shares grow where nothing changes.
+_LEAST_STEP = 1e-6
+
+
+def lay(model: Model, straight: Between) -> Between:
+    """Return a way between the same ends with pictures of the digit along it, in even steps.
+
+    If there is none, it is the straight one. The same whatever the count, to the bit.
+
+    Args:
+        model: that draws the pictures and looks at them.
+        straight: the way as it is known so far.
+
+    Raises:
+        ModelFault: a graph answered with something that its contract rules out.
+    """
+    even, passes = _bowed(model, straight, 0.0)
+    way = even
+    for bow in _BOWS:
+        if passes.all() or not passes[[0, -1]].all():  # no way leads around its own ends
+            break
+        way, passes = _bowed(model, straight, bow)
+    return way if passes.all() else even
+
+
+def _bowed(model: Model, straight: Between, bow: float) -> tuple[Between, NDArray[np.bool_]]:
+    """Return the way with this bow, and which of its pictures show the digit, shape (n,)."""
+    first, last = straight.way[[0, -1]]
+    share = np.linspace(0, 1, _POINTS, dtype=np.float32)[:, None]
+    line = (1 - share) * first + share * last
+    points = line * (1 - np.float32(4 * bow) * share * (1 - share))
+    pixels, _, doubt = model.decode(points)
+    way = Between(points, _shares(pixels), straight.count)
+    return way, passing(model, as_bytes(pixels), doubt)
+
+
+def _shares(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how much of all change lies before each picture, shape (n,), from 0 to 1."""
+    rows = pixels.reshape(len(pixels), -1).astype(np.float64)
+    steps = np.linalg.norm(np.diff(rows, axis=0), axis=1) + _LEAST_STEP
+    changed = np.concatenate([[0.0], np.cumsum(steps)])
+    shares: NDArray[np.float64] = changed / changed[-1]
+    return shares

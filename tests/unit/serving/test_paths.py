@@ -1,0 +1,111 @@
+"""The way between two pictures: even to the eye, and around what is no digit."""
+
+from typing import cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from serving.drawing import draw
+from serving.errors import CannotDraw
+from serving.generate import Between
+from serving.model import OTHER, Decoded, Model, Verdicts
+from serving.paths import lay
+
+Floats = NDArray[np.float32]
+
+
+class Lamp:
+    """A model of two latent numbers: the first fades a lamp in, ever faster; it shows nothing else.
+
+    The classifier takes a picture for something else where the second number is too high there.
+
+    Attributes:
+        gate: every picture is doubted.
+        looked_at: how many pictures were.
+    """
+
+    gate = 0.5
+
+    def __init__(self, highest: float) -> None:
+        self.looked_at = 0
+        self._highest = highest
+
+    def decode(self, latents: Floats) -> Decoded:
+        """Draw the lamp, and a mark where it is too high."""
+        pixels = np.zeros((len(latents), 28, 28), np.float32)
+        pixels[:, 0, :] = np.clip(latents[:, :1], 0, 1) ** 4
+        pixels[:, 1, 0] = latents[:, 1] > self._highest
+        measured = np.zeros((len(latents), 4), np.float32)
+        return Decoded(pixels, measured, np.ones(len(latents), np.float32))
+
+    def classify(self, images: NDArray[np.uint8]) -> Verdicts:
+        """Look for the mark."""
+        self.looked_at += len(images)
+        probabilities = np.zeros((len(images), 3), np.float32)
+        probabilities[np.arange(len(images)), np.where(images[:, 1, 0] > 0, OTHER, 0)] = 1
+        return Verdicts(probabilities, np.zeros(len(images), np.float32))
+
+
+class Hill(Lamp):
+    """The same, where only what is far from the ends may be too high."""
+
+    def decode(self, latents: Floats) -> Decoded:
+        """Draw the lamp as if it hung low, near the ends."""
+        far = latents[:, 1] * (np.abs(latents[:, 0]) < 0.5)
+        return super().decode(np.column_stack([latents[:, 0], far]))
+
+
+def frames(lamp: Lamp, first: list[float], last: list[float], count: int) -> NDArray[np.uint8]:
+    """Return the pictures of a way."""
+    ends = np.array([first, last], np.float32)
+    model = cast(Model, lamp)
+    way = lay(model, Between(ends, np.array([0.0, 1.0]), count))
+    return draw(model, way, range(count)).images
+
+
+def test_pictures_change_evenly() -> None:
+    """Where the straight line is dark for long, and then dazzles, the lamp brightens in steps."""
+    light = frames(Lamp(9), [0, 0], [1, 0], 11)[:, 0, 0].astype(int)
+
+    assert (light[0], light[-1]) == (0, 255)
+    np.testing.assert_allclose(np.diff(light), 25.5, atol=2)
+
+
+def test_one_picture_is_halfway() -> None:
+    """A count of one gives what is between the ends to the eye."""
+    assert frames(Lamp(9), [0, 0], [1, 0], 1)[0, 0, 0] == pytest.approx(127.5, abs=2)
+
+
+def test_two_equal_pictures_are_no_way_at_all() -> None:
+    """Nothing changes, and nothing is divided by it."""
+    same = frames(Lamp(9), [0.9, 1], [0.9, 1], 5)
+
+    assert (same == same[0]).all()
+
+
+def test_a_way_leads_around_what_is_no_digit() -> None:
+    """The line is bowed towards the middle of the space, and only where it must be."""
+    high = np.array([[-1, 2], [1, 2]], np.float32)
+
+    def top(highest: float) -> float:
+        model = cast(Model, Hill(highest))
+        return float(lay(model, Between(high, np.array([0.0, 1.0]), 5)).way[:, 1].min())
+
+    assert top(9) == pytest.approx(2)
+    assert top(1.8) == pytest.approx(1.5, abs=0.01)
+    assert top(1.5) == pytest.approx(1.0, abs=0.01)
+
+
+def test_no_way_leads_around_an_end() -> None:
+    """Where an end itself is no digit, nothing else is tried, and the request is refused."""
+    lamp = Lamp(1)
+    ends = np.array([[0, 0], [1, 2]], np.float32)
+    straight = Between(ends, np.array([0.0, 1.0]), 4)
+
+    way = lay(cast(Model, lamp), straight)
+
+    assert lamp.looked_at == len(way.way)
+    np.testing.assert_allclose(way.way[:, 1], 2 * way.way[:, 0], atol=1e-6)
+    with pytest.raises(CannotDraw, match=r"between: .* more like the digit"):
+        draw(cast(Model, lamp), way, range(4))
