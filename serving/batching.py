@@ -7,7 +7,6 @@ made on the event loop itself: to hand it to a thread and back would take longer
 """
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -32,8 +31,7 @@ _LEARNING = 0.1
 _SHORT_SECONDS = 300e-6
 # Well above what a loop that is never idle spends on gRPC between two calls.
 _IDLE_SECONDS = 400e-6
-
-Outcome = Verdicts | BaseException
+_TOO_LATE = "the deadline passed before the request came to: classification"
 
 
 class _Waiting(NamedTuple):
@@ -46,11 +44,21 @@ class _Waiting(NamedTuple):
     answer: "asyncio.Future[Verdicts]"
 
 
+class _Run(NamedTuple):
+    """A run of the model: whose pictures it held, what came of it, and how long it took."""
+
+    waiting: list[_Waiting]
+    found: Verdicts | BaseException
+    seconds: float
+
+
 class Backlog:
     """What waits for all the models of a process, and how idle it is between requests.
 
+    Used from the event loop only.
+
     Attributes:
-        seconds: of work that has not begun, as the last runs went.
+        seconds: of work that is not done, as the last runs went.
         idle: running mean of the seconds in which nothing was in work before a request came.
     """
 
@@ -59,29 +67,25 @@ class Backlog:
         self.idle = 0.0
         self._in_work = 0
         self._finished = time.perf_counter()
-        self._lock = threading.Lock()
 
     def arrive(self, now: float) -> None:
-        """Note that a request has come; called from the event loop."""
+        """Note that a request has come."""
         idle = 0.0 if self._in_work else min(now - self._finished, 1.0)
         self.idle += _LEARNING * (idle - self.idle)
         self._in_work += 1
 
     def finish(self, requests: int) -> None:
-        """Note that so many requests are done; called from the event loop."""
+        """Note that so many requests are done."""
         self._in_work -= requests
         self._finished = time.perf_counter()
-
-    def add(self, seconds: float) -> None:
-        """Note work that has come (or, below 0, begun); called from any thread."""
-        with self._lock:
-            self.seconds += seconds
 
 
 class Batcher:
     """The line before one model.
 
-    The line belongs to the event loop; ``_run`` and what it calls belong to the workers.
+    All of it belongs to the event loop, but for ``_run`` and what that calls. A worker does no
+    more than it must: whenever it takes Python's lock the event loop stops, and what both of them
+    touch travels between the caches of two cores.
     """
 
     def __init__(
@@ -127,9 +131,9 @@ class Batcher:
         seconds = len(images) * self._seconds_a_row
         waiting = _Waiting(images, deadline, now, seconds, answer)
         if self._runs_at_once(seconds):
-            self._settle([waiting], self._outcomes([waiting]))
+            self._settle([waiting], self._runs([waiting]))
             return answer
-        self._backlog.add(seconds)
+        self._backlog.seconds += seconds
         self._line.append(waiting)
         self._rows += len(images)
         if not self._running or self._rows >= CLASSIFY_ROWS:
@@ -162,7 +166,7 @@ class Batcher:
             batch = self._take()
             if batch:
                 self._running += 1
-                self._workers.submit(partial(self._run, batch))
+                self._workers.submit(partial(self._run, batch), short=True)
 
     def _take(self) -> list[_Waiting]:
         """Return the head of the line without those whom nobody waits for any more."""
@@ -172,7 +176,7 @@ class Batcher:
             waiting = self._line.popleft()
             self._rows -= len(waiting.images)
             if waiting.answer.done():
-                self._backlog.add(-waiting.seconds)
+                self._backlog.seconds -= waiting.seconds
                 self._backlog.finish(1)
                 continue
             rows += len(waiting.images)
@@ -180,75 +184,71 @@ class Batcher:
         return batch
 
     def _run(self, batch: list[_Waiting]) -> None:
-        """Classify a batch in a worker, and hand the outcomes back to the loop."""
-        # The batch may have waited for a free thread since it was put together.
-        self._backlog.add(-sum(waiting.seconds for waiting in batch))
-        wanted = [waiting for waiting in batch if not waiting.answer.done()]
-        now = time.perf_counter()
-        for waiting in wanted:
-            self._queue.observe(now - waiting.arrived)
-        outcomes = self._outcomes(wanted)
-        self._loop.call_soon_threadsafe(self._finish, wanted, outcomes, len(batch) - len(wanted))
+        """Classify a batch in a worker, and hand what came of it back to the loop."""
+        # It may have waited for a free thread since it was put together.
+        begun = time.perf_counter()
+        wanted = [
+            waiting for waiting in batch if not (waiting.answer.done() or waiting.deadline.passed)
+        ]
+        runs = self._runs(wanted) if wanted else []
+        self._loop.call_soon_threadsafe(self._finish, batch, begun, runs)
 
-    def _outcomes(self, batch: list[_Waiting]) -> list[Outcome]:
-        """Return what becomes of each; the late ones are not run."""
-        outcomes: list[Outcome | None] = [_lateness(waiting) for waiting in batch]
-        runnable = [i for i, late in enumerate(outcomes) if late is None]
-        if runnable:
-            found = self._classified([batch[i].images for i in runnable])
-            for i, outcome in zip(runnable, found, strict=True):
-                outcomes[i] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
+    def _runs(self, part: list[_Waiting]) -> list[_Run]:
+        """Return the run of these pictures; where they fail the model, a run for each request.
 
-    def _classified(self, parts: list[Images]) -> list[Outcome]:
-        """Return the verdicts of each part; a part that fails the model fails alone."""
+        So one that fails the model fails alone.
+        """
+        images = [waiting.images for waiting in part]
+        found: Verdicts | BaseException
+        start = time.perf_counter()
         try:
-            start = time.perf_counter()
-            whole = self._classify(parts[0] if len(parts) == 1 else np.concatenate(parts))
-            seconds = time.perf_counter() - start
+            found = self._classify(images[0] if len(images) == 1 else np.concatenate(images))
         except BaseException as error:  # noqa: BLE001 - it is handed to those who wait
-            if len(parts) == 1:
-                return [error]
-            return [outcome for part in parts for outcome in self._classified([part])]
-        rows = len(whole.llr)
+            if len(part) > 1:
+                return [run for waiting in part for run in self._runs([waiting])]
+            found = error
+        return [_Run(part, found, time.perf_counter() - start)]
+
+    def _finish(self, batch: list[_Waiting], begun: float, runs: list[_Run]) -> None:
+        self._running -= 1
+        self._loop.call_soon(self._start)
+        self._backlog.seconds -= sum(waiting.seconds for waiting in batch)
+        for run in runs:
+            for waiting in run.waiting:
+                self._queue.observe(begun - waiting.arrived)
+        self._settle(batch, runs)
+
+    def _settle(self, batch: list[_Waiting], runs: list[_Run]) -> None:
+        """Answer everybody of a batch; who was in no run came too late for it, or has gone."""
+        for run in runs:
+            if isinstance(run.found, BaseException):
+                _refuse(run.waiting[0], run.found)
+            else:
+                self._learn(len(run.found.llr), run.seconds)
+                _answer(run.waiting, run.found)
+        for waiting in batch:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(DeadlineExpired(_TOO_LATE))
+        self._backlog.finish(len(batch))
+
+    def _learn(self, rows: int, seconds: float) -> None:
+        """Take note of what a run cost."""
         self._infer.observe(seconds)
         self._sizes.observe(rows)
         known = self._seconds_a_row
         self._seconds_a_row += (_LEARNING if known else 1.0) * (seconds / rows - known)
-        if len(parts) == 1:
-            return [whole]
-        return _split(whole, [len(part) for part in parts])
-
-    def _finish(self, batch: list[_Waiting], outcomes: list[Outcome], dropped: int) -> None:
-        self._running -= 1
-        self._backlog.finish(dropped)
-        self._loop.call_soon(self._start)
-        self._settle(batch, outcomes)
-
-    def _settle(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            if waiting.answer.done():  # its caller has gone
-                continue
-            if isinstance(outcome, BaseException):
-                waiting.answer.set_exception(outcome)
-            else:
-                waiting.answer.set_result(outcome)
-        self._backlog.finish(len(batch))
 
 
-def _lateness(waiting: _Waiting) -> DeadlineExpired | None:
-    try:
-        waiting.deadline.check("classification")
-    except DeadlineExpired as expired:
-        return expired
-    return None
+def _answer(waiting: list[_Waiting], whole: Verdicts) -> None:
+    """Give each its part of the verdicts."""
+    stop = 0
+    for one in waiting:
+        start, stop = stop, stop + len(one.images)
+        if not one.answer.done():  # its caller may have gone meanwhile
+            part = Verdicts(whole.probabilities[start:stop], whole.llr[start:stop])
+            one.answer.set_result(part)
 
 
-def _split(whole: Verdicts, sizes: list[int]) -> list[Outcome]:
-    parts: list[Outcome] = []
-    start = 0
-    for size in sizes:
-        stop = start + size
-        parts.append(Verdicts(whole.probabilities[start:stop], whole.llr[start:stop]))
-        start = stop
-    return parts
+def _refuse(waiting: _Waiting, error: BaseException) -> None:
+    if not waiting.answer.done():  # as above
+        waiting.answer.set_exception(error)

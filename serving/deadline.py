@@ -37,7 +37,12 @@ class Deadline(NamedTuple):
         seconds = cap if remaining is None else min(remaining, cap)
         return cls(at=clock() + seconds, clock=clock)
 
+    @property
+    def passed(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.clock() >= self.at
+
     def check(self, stage: str) -> None:
         """Raise DeadlineExpired if the moment has passed; ``stage`` names what was left undone."""
-        if self.clock() >= self.at:
+        if self.passed:
             raise DeadlineExpired(f"the deadline passed before the request came to: {stage}")

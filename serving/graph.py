@@ -77,8 +77,8 @@ class Graph:
         self._check("inputs", inputs, _found(self._session.get_inputs()))
         self._check("outputs", outputs, _found(self._session.get_outputs()))
         self._inputs = [name for name, _, _ in inputs]
-        self._outputs = outputs
-        self._names = [name for name, _, _ in outputs]
+        self._outputs = [name for name, _, _ in outputs]
+        self._tails = [shape[1:] for _, _, shape in outputs]
 
     def run(self, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Return the outputs for one batch, in the contract's order.
@@ -87,17 +87,18 @@ class Graph:
             ModelFault: an output has another shape than the contract says, or is not finite.
         """
         rows = len(inputs[0])
-        found = self._session.run(self._names, dict(zip(self._inputs, inputs, strict=True)))
-        for (name, _, shape), output in zip(self._outputs, found, strict=True):
-            if output.shape != (rows, *shape[1:]):
+        found: list[Any] = self._session.run(
+            self._outputs, dict(zip(self._inputs, inputs, strict=True))
+        )
+        for name, tail, output in zip(self._outputs, self._tails, found, strict=True):
+            if output.shape != (rows, *tail):
                 raise ModelFault(
-                    f"{self._where}: {name}: expected shape {(rows, *shape[1:])}, "
-                    f"found {output.shape}"
+                    f"{self._where}: {name}: expected shape {(rows, *tail)}, found {output.shape}"
                 )
-            # A sum is finite only if all its terms are, and quicker to look at.
-            if not math.isfinite(np.add.reduce(output, axis=None)):
+            # The sum of squares is finite only if all of them are, and quicker to look at.
+            if not math.isfinite(np.vdot(output, output)):
                 raise ModelFault(f"{self._where}: {name}: expected finite numbers, found others")
-        return list(found)
+        return found
 
     def _check(self, what: str, expected: list[Signature], found: list[Signature]) -> None:
         if expected != found:

@@ -16,6 +16,10 @@ from serving.slots import Region
 
 __all__ = ["run"]
 
+# Objects that may come to be before the collector looks for cycles; a request leaves none behind,
+# so at Python's 700 it would look in vain every few requests.
+_GARBAGE = 20_000
+
 log = structlog.get_logger(__name__)
 
 
@@ -63,6 +67,7 @@ async def _serve(
         # What is there now stays; the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE)
         await stopping.wait()
         await server.drain(hurry)
     await server.stop(chosen.grace)

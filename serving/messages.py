@@ -18,10 +18,15 @@ from serving.profiles import Profile
 
 __all__ = ["classification", "description", "png_pictures", "published", "raw_pictures", "variants"]
 
-# Tag and length of a verdict in the fields ``results`` and ``fused``.
+# A ``Verdict``: five tags, each with its value; and its tag and length as one of ``results`` and
+# as ``fused``.
 _VERDICT = Struct("<BBBfBfBfBf")
 _RESULT = bytes([0x1A, _VERDICT.size])
 _FUSED = bytes([0x22, _VERDICT.size])
+# The same for many at once.
+_RESULTS = np.dtype(
+    [("head", "u1", (3,)), ("label", "u1"), ("numbers", [("tag", "u1"), ("value", "<f4")], (4,))]
+)
 # Tags of the fields of a ``GenerateVariantsResponse`` of which there is one for each picture, of
 # the values of a ``Latent`` and of the five of an ``Attributes``.
 _IMAGE, _LATENT, _ATTRIBUTES = 0x0A, 0x12, 0x3A
@@ -41,11 +46,11 @@ def classification(profile: Profile, verdicts: Verdicts) -> bytes:
     """
     manifest = profile.manifest
     head = _answered_by(manifest.profile, manifest.version, profile.digest)
-    results = _encoded(verdicts)
-    if len(results) == 1:  # most requests
-        return head + _RESULT + results[0] + _FUSED + results[0]
-    fused = _encoded(fuse(verdicts, manifest.decision.priors))
-    return b"".join([head, *(_RESULT + result for result in results), _FUSED, *fused])
+    if len(verdicts.llr) == 1:  # most requests, and ten times faster than with arrays
+        verdict = _verdict(verdicts)
+        return head + _RESULT + verdict + _FUSED + verdict
+    fused = _verdict(fuse(verdicts, manifest.decision.priors))
+    return b"".join([head, _results(verdicts), _FUSED, fused])
 
 
 def variants(profile: Profile, made: Variants, seed: int) -> bytes:
@@ -118,15 +123,22 @@ def _answered_by(profile: str, version: str, digest: str) -> bytes:
     return pb.ClassifyResponse(profile=profile, version=version, digest=digest).SerializeToString()
 
 
-def _encoded(verdicts: Verdicts) -> list[bytes]:
-    """Return each verdict as the bytes of a ``Verdict``: five tags, each with its value."""
-    rows = zip(verdicts.probabilities.tolist(), verdicts.llr.tolist(), strict=True)
-    return [
-        _VERDICT.pack(
-            0x08, _LABELS[row.index(max(row))], 0x15, row[0], 0x1D, row[1], 0x25, row[2], 0x2D, llr
-        )
-        for row, llr in rows
-    ]
+def _verdict(verdicts: Verdicts) -> bytes:
+    """Return the only verdict as a ``Verdict`` on the wire."""
+    (row,), (llr,) = verdicts.probabilities.tolist(), verdicts.llr.tolist()
+    label = _LABELS[row.index(max(row))]
+    return _VERDICT.pack(0x08, label, 0x15, row[0], 0x1D, row[1], 0x25, row[2], 0x2D, llr)
+
+
+def _results(verdicts: Verdicts) -> bytes:
+    """Return the verdicts as the field ``results`` on the wire."""
+    results = np.empty(len(verdicts.llr), _RESULTS)
+    results["head"] = [*_RESULT, 0x08]
+    results["label"] = np.take(_LABELS, verdicts.probabilities.argmax(axis=1))
+    results["numbers"]["tag"] = (0x15, 0x1D, 0x25, 0x2D)
+    results["numbers"]["value"][:, :3] = verdicts.probabilities
+    results["numbers"]["value"][:, 3] = verdicts.llr
+    return results.tobytes()
 
 
 def _told(drawn: Drawn, *, with_pixels: bool) -> NDArray[np.void]:

@@ -110,12 +110,12 @@ class Model:
         Equal images in equal company have equal verdicts to the bit; in other company, to about
         1e-6.
         """
+        if len(images) <= CLASSIFY_ROWS:
+            return Verdicts(*self._classifier.run(images))
         chunks = [
             self._classifier.run(images[start : start + CLASSIFY_ROWS])
             for start in range(0, len(images), CLASSIFY_ROWS)
         ]
-        if len(chunks) == 1:
-            return Verdicts(*chunks[0])
         probabilities, llr = zip(*chunks, strict=True)
         return Verdicts(np.concatenate(probabilities), np.concatenate(llr))
 

@@ -32,12 +32,14 @@ class _Observer(Protocol):
 
 
 class Workers:
-    """Threads that take jobs in the order in which they come.
+    """Threads that take jobs from two lines by turns: one of short jobs and one of long ones.
 
-    The line of waiting jobs has no bound of its own: ``admission`` bounds the requests that can
-    put jobs into it. Of the threads that are free, the one that was busy last gets the job: its
-    share of the processor's caches is warm, and one thread is enough for jobs that come one by
-    one.
+    So a short job waits for one long one at most, however many are in line, and neither line keeps
+    the other waiting for ever. The lines have no bound of their own: ``admission`` bounds the
+    requests that can put jobs into them.
+
+    Of the threads that are free, the one that was busy last gets the job: its share of the
+    processor's caches is warm, and one thread is enough for jobs that come one by one.
 
     Attributes:
         threads: how many jobs run at once.
@@ -55,7 +57,9 @@ class Workers:
         self._name = name
         self._queued = queued
         self._lock = threading.Lock()
-        self._waiting: deque[Job] = deque()
+        self._short: deque[Job] = deque()
+        self._long: deque[Job] = deque()
+        self._turn = (self._short, self._long)
         self._inboxes: list[Inbox] = [SimpleQueue() for _ in range(threads)]
         self._free = list(self._inboxes)
         self._pool = [
@@ -67,11 +71,11 @@ class Workers:
         for thread in self._pool:
             thread.start()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job, *, short: bool = False) -> None:
         """Run ``job`` in its turn; it tells its outcome itself, and raises nothing."""
         with self._lock:
             if not self._free:
-                self._waiting.append(job)
+                (self._short if short else self._long).append(job)
                 return
             inbox = self._free.pop()
         inbox.put(job)
@@ -109,7 +113,8 @@ class Workers:
     def close(self) -> None:
         """Drop the jobs that wait and wait for those that run."""
         with self._lock:
-            self._waiting.clear()
+            self._short.clear()
+            self._long.clear()
         for inbox in self._inboxes:
             inbox.put(None)
         for thread in self._pool:
@@ -127,10 +132,11 @@ class Workers:
                 job = self._next(inbox)
 
     def _next(self, inbox: "Inbox") -> Job | None:
-        """Return the job that has waited longest; if there is none, the thread is free."""
+        """Return the first job of the line whose turn it is; if none waits, the thread is free."""
         with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
+            line, other = self._turn = self._turn[::-1]
+            if line or other:
+                return (line or other).popleft()
             self._free.append(inbox)
             return None
 

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 import structlog
 
+from serving import environment
 from tests import bundles
 from tests.serving_host import Host, Running
+
+
+def pytest_configure() -> None:
+    """Have gRPC work in the tests as it does in the process that is shipped."""
+    environment.prepare()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -31,8 +31,9 @@ class Hand:
         self.backlog = Backlog()
         self.batcher = Batcher(self.classify, cast("Workers", self), self.backlog, metrics)
 
-    def submit(self, job: Callable[[], None]) -> None:
+    def submit(self, job: Callable[[], None], *, short: bool) -> None:
         """Keep a job."""
+        assert short
         self.jobs.append(job)
 
     def classify(self, images: Images) -> Verdicts:

@@ -8,8 +8,10 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from PIL import Image
 
 from serving.drawing import Drawn
+from serving.fuse import fuse
 from serving.inference import Variants
-from serving.messages import png_pictures, raw_pictures, variants
+from serving.messages import classification, png_pictures, raw_pictures, variants
+from serving.model import Verdicts
 from serving.pb import handwriting_pb2 as pb
 from serving.profiles import Profile
 from tests import bundles
@@ -63,3 +65,39 @@ def test_chunks_make_one_message() -> None:
     assert len(answer.latents) == len(answer.attributes) == 6
     assert (answer.profile, answer.version, answer.digest) == ("tiny", "v", "d")
     assert (answer.seed, answer.redrawn) == (7, 3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 65])
+def test_verdicts_on_the_wire(count: int) -> None:
+    """Each verdict is what the generated class writes, and the fused one is last."""
+    draw = np.random.default_rng(count)
+    verdicts = Verdicts(
+        draw.dirichlet((1, 1, 1), count).astype(np.float32),
+        draw.normal(size=count).astype(np.float32),
+    )
+    profile = Profile(bundles.manifest(version="v"), "d", 0.0, None)  # type: ignore[arg-type]
+    fused = fuse(verdicts, profile.manifest.decision.priors)
+
+    answer = pb.ClassifyResponse.FromString(classification(profile, verdicts))
+
+    assert answer == pb.ClassifyResponse(
+        profile="tiny",
+        version="v",
+        digest="d",
+        results=[verdict(verdicts, place) for place in range(count)],
+        fused=verdict(fused, 0),
+    )
+    assert not list(UnknownFieldSet(answer))
+
+
+def verdict(verdicts: Verdicts, place: int) -> pb.Verdict:
+    """Return the message for one of the verdicts."""
+    own, writer, other = verdicts.probabilities[place].tolist()
+    labels = {own: pb.LABEL_OWN, writer: pb.LABEL_OTHER_WRITER, other: pb.LABEL_OTHER}
+    return pb.Verdict(
+        label=labels[max(labels)],
+        own=own,
+        other_writer=writer,
+        other=other,
+        llr=float(verdicts.llr[place]),
+    )

@@ -1,6 +1,7 @@
 """Threads for jobs, and the deadline at the head of the line."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -53,3 +54,31 @@ def test_deadline_is_the_earlier_one() -> None:
     assert Deadline.after(None, 60, clock).at == 160
     assert Deadline.after(5, 60, clock).at == 105
     assert Deadline.after(90, 60, clock).at == 160
+
+
+def test_lines_take_turns() -> None:
+    """Neither many long jobs nor many short ones keep the other kind waiting."""
+    workers = Workers("test", 1, Waits())
+    begin, busy, done = threading.Event(), threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def hold() -> None:
+        busy.set()
+        begin.wait(60)
+
+    workers.submit(hold)
+    busy.wait(60)
+    for number in range(3):
+        workers.submit(partial(order.append, f"long {number}"))
+    for number in range(5):
+        workers.submit(partial(order.append, f"short {number}"), short=True)
+    workers.submit(done.set, short=True)
+    begin.set()
+    done.wait(60)
+    workers.close()
+
+    assert order[:6] in (
+        ["short 0", "long 0", "short 1", "long 1", "short 2", "long 2"],
+        ["long 0", "short 0", "long 1", "short 1", "long 2", "short 2"],
+    )
+    assert order[6:] == ["short 3", "short 4"]
