@@ -164,7 +164,7 @@ class Settings:
     )
 
     listeners: int = _option(
-        16, _number(int, 1, 64), "gRPC servers that share the port in each process"
+        32, _number(int, 1, 64), "gRPC servers that share the port in each process"
     )
     workers: int = _option(
         1, _number(int, 0, 64), "processes that serve; 0 = one for each usable core"

@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from serving.pb import handwriting_pb2 as pb
 
@@ -30,6 +30,7 @@ __all__ = [
     "prior",
     "right",
     "stroke",
+    "two",
 ]
 
 SERVICE = "/onehand.v1.HandwritingService/"
@@ -69,13 +70,19 @@ def stroke(seed: int) -> NDArray[np.uint8]:
     return image
 
 
+def two(shift: int = 0) -> NDArray[np.uint8]:
+    """Return a 2 in MNIST form, white on black, whose foot ends ``shift`` pixels further left."""
+    picture = Image.new("L", (28, 28))
+    line = [(8, 10), (11, 6), (16, 6), (18, 10), (14, 16), (8, 21), (20 - shift, 21)]
+    ImageDraw.Draw(picture).line(line, fill=255, width=3, joint="curve")
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(0.5)))
+
+
 def page(side: int = 96, kind: str = "PNG") -> bytes:
     """Return the file of a page with one stroke of dark ink."""
     image = np.full((side, side), 235, dtype=np.uint8)
     image[side // 4 : side * 3 // 4, side // 2 - side // 16 : side // 2 + side // 16] = 30
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format=kind)
-    return buffer.getvalue()
+    return _file(image, kind)
 
 
 def pixels(image: NDArray[np.uint8]) -> pb.Image:
@@ -101,18 +108,20 @@ def around(count: int, seed: int = 7) -> Call:
     request = pb.GenerateVariantsRequest(
         count=count,
         seed=seed,
-        around=pb.AroundImage(image=pixels(stroke(1)), strength=0.5),
+        around=pb.AroundImage(image=pixels(two()), strength=0.5),
         format=pb.IMAGE_FORMAT_RAW,
     )
     return Call(f"around {count}", SERVICE + "GenerateVariants", request.SerializeToString())
 
 
 def between(count: int) -> Call:
-    """Return a call of GenerateVariants between two pictures, one of them a PNG file."""
+    """Return a call of GenerateVariants between two pictures, one of them a file."""
     request = pb.GenerateVariantsRequest(
         count=count,
         seed=7,
-        between=pb.BetweenImages(first=pixels(stroke(1)), second=pb.Image(encoded=page())),
+        between=pb.BetweenImages(
+            first=pixels(two()), second=pb.Image(encoded=_file(two(3), "PNG"))
+        ),
     )
     return Call(f"between {count}", SERVICE + "GenerateVariants", request.SerializeToString())
 
@@ -200,3 +209,9 @@ def _alike(found: pb.ClassifyResponse, expected: pb.ClassifyResponse) -> bool:
             for f, e in pairs
         )
     )
+
+
+def _file(image: NDArray[np.uint8], kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format=kind)
+    return buffer.getvalue()

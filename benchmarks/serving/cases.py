@@ -68,10 +68,15 @@ def _is_written(image: Pictures) -> bool:
     if not 0 < light < image.size // 2:
         return False
     try:
-        to_mnist_form(image)
+        to_mnist_form(_page(image))
     except BadImage:
         return False
     return True
+
+
+def _page(image: Pictures) -> Pictures:
+    """Return a picture in MNIST form as dark ink on light paper, four times as large."""
+    return 255 - image.repeat(4, axis=0).repeat(4, axis=1)
 
 
 def make_cases(images: Pictures) -> Mapping[str, Case]:
@@ -80,7 +85,10 @@ def make_cases(images: Pictures) -> Mapping[str, Case]:
         _classify("raw-1", "Classify, 1 raw picture", [_raw(image) for image in images[:1]]),
         _classify("raw-32", "Classify, 32 raw pictures", [_raw(image) for image in images[:32]]),
         _classify("raw-256", "Classify, 256 raw pictures", [_raw(image) for image in images[:256]]),
-        _classify("png-32", "Classify, 32 PNG pictures", [_png(image) for image in images[:32]]),
+        _classify(
+            "png-32", "Classify, 32 PNG pages", [_png(_page(image)) for image in images[:32]]
+        ),
+        _classify("form-32", "Classify, 32 PNG forms", [_png(image) for image in images[:32]]),
     ]
     for count in (16, 256, 1000):
         cases.append(_draw(f"draw-raw-{count}", count, pb.IMAGE_FORMAT_RAW))

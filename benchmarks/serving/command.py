@@ -27,7 +27,8 @@ _RESULTS = ROOT / "benchmarks" / "serving" / "results"
 _EPILOG = """\
 parts:
   unary       1 raw picture a request, 1, 8 and 64 in flight: against an empty gRPC handler
-  batch       32 and 256 raw, 32 PNG a request: against onnxruntime alone, same threads
+  batch       32 and 256 raw, 32 PNG a request (pages, and forms that need no normalising):
+              against onnxruntime alone, same threads
   generate    GenerateVariants, 16, 256 and 1,000, raw and PNG: against the decoder alone
   open-loop   a fixed schedule of arrivals at 25, 50 and 75 % of capacity: percentiles
   cold-start  from exec to SERVING, and memory

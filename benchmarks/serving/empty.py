@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import uvloop
 
+from serving import environment
 from serving.scheduling import run_in_batches
 from serving.settings import Settings
 
@@ -60,10 +61,11 @@ def main() -> None:
     parser.add_argument(
         "--as-ours",
         action="store_true",
-        help="with the scheduling policy and the number of listeners of the service",
+        help="with the environment, the scheduling policy and the listeners of the service",
     )
     options = parser.parse_args()
     if options.as_ours:
+        environment.prepare()
         run_in_batches()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options.replies, Settings().listeners if options.as_ours else 1))

@@ -3,20 +3,21 @@
 from benchmarks.serving.h2load import Load
 from benchmarks.serving.rounds import Contender, Group, Measure
 from benchmarks.serving.stage import Stage
-from serving.images import encode_png
 from serving.model import CLASSIFY_ROWS
+from serving.pb import handwriting_pb2 as pb
 
 __all__ = ["LOADS", "THREADS", "groups"]
 
 THREADS = (1, 2)
 LOADS = (Load(1, 1), Load(1, 8))
+_FILES = ("png-32", "form-32")
 
 
 def groups(stage: Stage) -> list[Group]:
     """Return a group for each case, profile and number of threads; both loads are in it."""
     return [
         _group(stage, name, profile, threads)
-        for name in ("raw-32", "raw-256", "png-32")
+        for name in ("raw-32", "raw-256", *_FILES)
         for profile in stage.options.profiles
         for threads in THREADS
     ]
@@ -26,8 +27,8 @@ def _group(stage: Stage, name: str, profile: str, threads: int) -> Group:
     case = stage.cases[name]
     served = stage.service(profile, threads=threads)
     alone = (
-        _read(stage, profile, threads)
-        if name == "png-32"
+        _read(stage, name, profile, threads)
+        if name in _FILES
         else _run(stage, case.pictures, profile, threads)
     )
     contenders: list[Contender] = [*alone]
@@ -50,17 +51,19 @@ def _run(stage: Stage, rows: int, profile: str, threads: int) -> list[Measure]:
     ]
 
 
-def _read(stage: Stage, profile: str, threads: int) -> list[Measure]:
-    files = _png_files(stage, 32)
-    name = "decode + normalise + session.run"
-    return [stage.alone(name, "read", profile, files=files, threads=threads)]
+def _read(stage: Stage, name: str, profile: str, threads: int) -> list[Measure]:
+    """Return onnxruntime alone on pictures that are still to be read."""
+    files = _png_files(stage, name)
+    work = "decode + normalise + session.run"
+    return [stage.alone(work, "read", profile, files=files, threads=threads)]
 
 
-def _png_files(stage: Stage, count: int) -> list[str]:
+def _png_files(stage: Stage, name: str) -> list[str]:
     """Return the names of files that hold the PNGs of the case."""
     paths = []
-    for place, image in enumerate(stage.images[:count]):
-        path = stage.folder / f"picture-{place}.png"
-        path.write_bytes(encode_png(image))
+    request = pb.ClassifyRequest.FromString(stage.cases[name].request)
+    for place, image in enumerate(request.images):
+        path = stage.folder / f"{name}-{place}.png"
+        path.write_bytes(image.encoded)
         paths.append(str(path))
     return paths
