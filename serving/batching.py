@@ -58,7 +58,7 @@ class Backlog:
     Used from the event loop only.
 
     Attributes:
-        seconds: of work that is not done, as the last runs went.
+        seconds: of work that waits in a line, as the last runs went.
         idle: running mean of the seconds in which nothing was in work before a request came.
     """
 
@@ -130,7 +130,7 @@ class Batcher:
         self._backlog.arrive(now)
         seconds = len(images) * self._seconds_a_row
         waiting = _Waiting(images, deadline, now, seconds, answer)
-        if self._runs_at_once(seconds):
+        if self._runs_at_once(seconds) and not deadline.passed:
             self._settle([waiting], self._runs([waiting]))
             return answer
         self._backlog.seconds += seconds
@@ -175,8 +175,8 @@ class Batcher:
         while self._line and rows + len(self._line[0].images) <= CLASSIFY_ROWS:
             waiting = self._line.popleft()
             self._rows -= len(waiting.images)
+            self._backlog.seconds -= waiting.seconds
             if waiting.answer.done():
-                self._backlog.seconds -= waiting.seconds
                 self._backlog.finish(1)
                 continue
             rows += len(waiting.images)
@@ -212,9 +212,8 @@ class Batcher:
     def _finish(self, batch: list[_Waiting], begun: float, runs: list[_Run]) -> None:
         self._running -= 1
         self._loop.call_soon(self._start)
-        self._backlog.seconds -= sum(waiting.seconds for waiting in batch)
-        for run in runs:
-            for waiting in run.waiting:
+        for waiting in batch:
+            if not waiting.answer.done():  # its caller still waits
                 self._queue.observe(begun - waiting.arrived)
         self._settle(batch, runs)
 

@@ -1,10 +1,10 @@
-"""What the libraries below read from the environment, once, when they are first used."""
+"""What the libraries below read from the environment, once, when they are imported."""
 
 import os
 
-__all__ = ["prepare"]
+__all__ = ["DEFAULTS", "prepare"]
 
-_DEFAULTS = {
+DEFAULTS = {
     # numpy's linear algebra makes a thread for each core of the host, whatever the quota; our
     # matrices have three columns.
     "OPENBLAS_NUM_THREADS": "1",
@@ -19,5 +19,5 @@ _DEFAULTS = {
 
 def prepare() -> None:
     """Set what nobody has set; to be called before numpy or gRPC is imported."""
-    for name, value in _DEFAULTS.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)

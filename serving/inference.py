@@ -168,12 +168,13 @@ class Inference:
 
 async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Return what the jobs return; once one has failed, those that wait are dropped."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+        return await asyncio.gather(*tasks)
+    finally:
+        # None is kept here: the error of one holds this frame. See ``Workers._do``.
+        while tasks:
+            tasks.pop().cancel()
 
 
 async def _in_chunks(batcher: Batcher, images: Images, deadline: Deadline) -> Verdicts:

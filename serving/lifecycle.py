@@ -16,9 +16,9 @@ from serving.slots import Region
 
 __all__ = ["run"]
 
-# Objects that may come to be before the collector looks for cycles; a request leaves none behind,
-# so at Python's 700 it would look in vain every few requests.
-_GARBAGE = 20_000
+# Objects that may come to be before the collector looks for rings of them: requests leave hardly
+# any behind, and at Python's 700 it would look every few requests.
+_GARBAGE = 2_000
 
 log = structlog.get_logger(__name__)
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
@@ -91,24 +92,38 @@ class Workers:
         Raises:
             DeadlineExpired: the deadline passed before the job's turn came.
         """
-        arrived = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        work = partial(job, *args, **kwargs)
+        self.submit(partial(self._do, work, deadline, time.perf_counter(), answer))
+        try:
+            return await answer
+        finally:
+            del answer  # it may hold an exception that holds this frame: see ``_do``
 
-        def start() -> None:
-            if answer.cancelled():
-                return
-            self._queued.observe(time.perf_counter() - arrived)
-            try:
-                deadline.check(self._name)
-                result = job(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits for it
-                loop.call_soon_threadsafe(_fail, answer, error)
-            else:
-                loop.call_soon_threadsafe(_answer, answer, result)
-
-        self.submit(start)
-        return await answer
+    def _do(
+        self,
+        job: Callable[[], T],
+        deadline: Deadline,
+        arrived: float,
+        answer: "asyncio.Future[T]",
+    ) -> None:
+        """Do a job of ``run`` and tell what came of it."""
+        if answer.cancelled():
+            return
+        self._queued.observe(time.perf_counter() - arrived)
+        loop = answer.get_loop()
+        try:
+            deadline.check(self._name)
+            result = job()
+        except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits for it
+            loop.call_soon_threadsafe(_fail, answer, error)
+        else:
+            loop.call_soon_threadsafe(_answer, answer, result)
+        finally:
+            # An error holds the frames that it came through, and this one would hold the error by
+            # its answer. Such a ring lives until the collector of garbage finds it, and with it
+            # the caller's frame and all of the request.
+            del answer
 
     def close(self) -> None:
         """Drop the jobs that wait and wait for those that run."""
@@ -134,9 +149,10 @@ class Workers:
     def _next(self, inbox: "Inbox") -> Job | None:
         """Return the first job of the line whose turn it is; if none waits, the thread is free."""
         with self._lock:
-            line, other = self._turn = self._turn[::-1]
-            if line or other:
-                return (line or other).popleft()
+            line, other = self._turn if self._turn[0] else self._turn[::-1]
+            if line:
+                self._turn = (other, line)
+                return line.popleft()
             self._free.append(inbox)
             return None
 

@@ -1,19 +1,14 @@
 """Fixtures that several test folders share."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
-from serving import environment
 from tests import bundles
 from tests.serving_host import Host, Running
-
-
-def pytest_configure() -> None:
-    """Have gRPC work in the tests as it does in the process that is shipped."""
-    environment.prepare()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,3 +45,12 @@ def make_server(host: Host, hands: Path) -> Iterator[Callable[..., Running]]:
     """Start a server of its own with these settings, stopped after the test."""
     with host.many(hands) as make:
         yield make
+
+
+@pytest.fixture
+def nobody_collects() -> Iterator[None]:
+    """Keep the collector of garbage off: what goes now goes because nothing holds it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

@@ -13,7 +13,6 @@ from typing import Any
 import grpc
 import uvloop
 
-from serving import environment
 from serving.scheduling import run_in_batches
 from serving.settings import Settings
 
@@ -65,7 +64,6 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.as_ours:
-        environment.prepare()
         run_in_batches()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options.replies, Settings().listeners if options.as_ours else 1))

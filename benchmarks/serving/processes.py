@@ -107,10 +107,13 @@ class Helper:
 
 
 @contextmanager
-def helper(module: str, log: Path, *arguments: str) -> Iterator[Helper]:
+def helper(
+    module: str, log: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Helper]:
     """Run ``python -m benchmarks.serving.MODULE`` for the length of a block."""
     words = [sys.executable, "-m", f"benchmarks.serving.{module}", *arguments]
-    with running(words, log, environment={"OPENBLAS_NUM_THREADS": "1"}, talks=True) as process:
+    variables = {"OPENBLAS_NUM_THREADS": "1", **(environment or {})}
+    with running(words, log, environment=variables, talks=True) as process:
         yield Helper(process, log)
 
 

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.serving import empty
 from benchmarks.serving.cases import Case
 from benchmarks.serving.processes import BenchmarkError, Helper, helper, running
+from serving import environment
 
 __all__ = ["PATIENCE", "Server", "empty_handler", "service", "wait_for"]
 
@@ -162,7 +163,9 @@ def empty_handler(
 ) -> Iterator[Server]:
     """Run the empty handler, with replies of these sizes by case."""
     extra = ["--as-ours"] if as_ours else []
-    with helper("empty", log, json.dumps(replies), *extra) as process:
+    # gRPC reads its variables when it is imported.
+    variables = environment.DEFAULTS if as_ours else {}
+    with helper("empty", log, json.dumps(replies), *extra, environment=variables) as process:
         yield _empty_server(name, process)
 
 

@@ -37,7 +37,11 @@ def mean(key: str) -> Figure:
 
 def most(key: str) -> Figure:
     """Return the figure that is the largest of all writers who have it."""
-    return lambda records: float(np.max([record[key] for record in records if key in record]))
+
+    def figure(records: Sequence[Record]) -> float:
+        return max((record[key] for record in records if key in record), default=float("nan"))
+
+    return figure
 
 
 def minus(first: Figure, second: Figure) -> Figure:

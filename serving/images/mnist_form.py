@@ -27,6 +27,8 @@ BOX = 20
 _PIXELS = SIDE * SIDE
 # The pixels that are light, as bytes; and the bits that say so, of eight pixels at once.
 _LIGHT = bytes(range(0x80, 0x100))
+# Mean of the edge, below which it is taken for the black ground of a form: ink may reach it.
+_BLACK = 32
 _LIGHT_BITS = np.uint64(0x8080808080808080)
 
 # Larger pictures are first reduced by area, which also averages away the noise of the sensor.
@@ -61,7 +63,7 @@ def to_mnist_form(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         BadImage: there is no ink, or more than one character.
     """
-    if grey.shape == (SIDE, SIDE) and are_mnist_form(grey.tobytes()):
+    if grey.shape == (SIDE, SIDE) and _is_form(grey.tobytes()):
         return grey
     darkness = _written_part(_flatten_paper(_dark_ink(_reduce(grey))))
     ink, paper = _separate(darkness)
@@ -84,6 +86,21 @@ def are_mnist_form(pixels: bytes) -> bool:
     bits = np.frombuffer(pixels, dtype=np.uint64).reshape(-1, _PIXELS // 8) & _LIGHT_BITS
     lights = np.bitwise_count(bits).sum(axis=1)
     return bool(((lights > 0) & (lights < _PIXELS // 2)).all())
+
+
+def _is_form(pixels: bytes) -> bool:
+    """Say the same of one picture of unknown origin, whose edge must be black as well.
+
+    A small photograph of dim paper is mostly dark, too.
+    """
+    top, bottom, left, right = (
+        pixels[:SIDE],
+        pixels[-SIDE:],
+        pixels[::SIDE],
+        pixels[SIDE - 1 :: SIDE],
+    )
+    edge = sum(top) + sum(bottom) + sum(left) + sum(right)
+    return edge < 4 * SIDE * _BLACK and are_mnist_form(pixels)
 
 
 def centre_in_form(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -130,10 +130,12 @@ async def test_wait_is_what_the_line_will_cost() -> None:
     assert hand.backlog.seconds == 0
 
     hand.ask(1, CLASSIFY_ROWS)
+    assert hand.backlog.seconds == pytest.approx(0)  # handed to a thread, so no longer in line
+    hand.ask(2, 10)
     short = hand.backlog.seconds
-    hand.ask(2, 30)
+    hand.ask(3, 30)
 
-    assert 0 < short < hand.backlog.seconds  # the first has no thread yet, so it waits as well
+    assert 0 < short < hand.backlog.seconds
     await hand.work()
     assert hand.backlog.seconds == pytest.approx(0)
     assert hand.backlog._in_work == 0
@@ -150,6 +152,21 @@ async def test_what_comes_alone_runs_at_once() -> None:
 
     assert answer.done()
     assert not hand.jobs
+
+
+async def test_what_comes_alone_and_late_is_not_run() -> None:
+    """The deadline counts on the event loop too."""
+    hand = Hand()
+    hand.ask(1)
+    await hand.work()
+    hand.backlog.idle = 1.0
+
+    late = hand.ask(2, left=-1)
+    await hand.work()
+
+    assert hand.runs == [1]
+    with pytest.raises(DeadlineExpired):
+        await late
 
 
 async def test_batch_that_waits_for_a_thread() -> None:

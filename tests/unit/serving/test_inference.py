@@ -1,7 +1,9 @@
 """Chunks of a request in threads: what is given up when one of them fails."""
 
 import asyncio
+import contextlib
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -82,6 +84,33 @@ async def test_a_failed_chunk_ends_the_others(
     await workers.run(deadline, lambda: None)  # after all that were there before
 
     assert len(begun) <= 2
+
+
+async def test_a_failed_request_keeps_nothing_alive(
+    workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch, nobody_collects: None
+) -> None:
+    """What its caller held goes at once, not when the collector of garbage comes by."""
+
+    def fail(_model: Model, plan: Plan, _rows: range) -> Iterator[None]:
+        yield None
+        raise CannotDraw(plan.field, "found too few")
+
+    monkeypatch.setattr(inference, "steps", fail)
+    held: list[weakref.ref[Prior]] = []
+
+    async def call() -> None:
+        plan = Prior(bundles.LATENT_SIZE, 1.0, seed=2)
+        held.append(weakref.ref(plan))
+        await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+            model, plan, COUNT, rows_of, Deadline.after(None, SOON)
+        )
+
+    with contextlib.suppress(CannotDraw):
+        await call()
+    await workers.run(Deadline.after(None, SOON), lambda: None)  # after all that were there before
+    await asyncio.sleep(0)
+
+    assert [plan() for plan in held] == [None]
 
 
 async def test_the_deadline_is_looked_at_before_each_step(

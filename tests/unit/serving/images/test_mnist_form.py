@@ -56,8 +56,10 @@ def test_a_form_comes_back(scale: int) -> None:
         (255 - pictures.form(), False),
         (np.zeros((28, 28), np.uint8), False),
         (np.full((28, 28), 255, np.uint8), False),
+        ((np.arange(784, dtype=np.int64) < 391).astype(np.uint8).reshape(28, 28) * 128, True),
+        ((np.arange(784, dtype=np.int64) < 392).astype(np.uint8).reshape(28, 28) * 128, False),
     ],
-    ids=["white on black", "black on white", "black", "white"],
+    ids=["white on black", "black on white", "black", "white", "391 light", "392 light"],
 )
 def test_what_counts_as_a_form(image: Images, expected: bool) -> None:
     """Only 28 x 28 of white ink on black is used as it is, alone or among others."""
@@ -71,6 +73,14 @@ def test_a_form_stays_as_it_is() -> None:
     once = to_mnist_form(page((120, 100, 200)))
 
     assert np.array_equal(to_mnist_form(once), once)
+
+
+def test_a_dim_thumbnail_is_no_form() -> None:
+    """A small photograph of dark ink on dim paper is read like a large one."""
+    thumbnail = (100 - 0.27 * pictures.form()).astype(np.uint8)
+    thumbnail[27, 27] = 140
+
+    assert to_mnist_form(thumbnail)[10:18, 10:18].max() > 200
 
 
 def test_polarity_does_not_matter() -> None:
