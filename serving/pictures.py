@@ -27,6 +27,8 @@ _SIDE = 28
 # For so long a thread goes on with a request's pictures before others have their turn: to hand a
 # small picture over and back takes as long as to read it.
 _TURN_SECONDS = 0.002
+# To read a small picture is nearly all Python, so two threads would wait for each other's lock.
+_BYTES_A_THREAD = 64 * 1024
 
 
 class PictureReader:
@@ -69,7 +71,8 @@ class PictureReader:
             while waiting:
                 await self._workers.run(deadline, take_turn)
 
-        threads = min(self._workers.threads, len(waiting))
+        size = sum(sources[place][1].ByteSize() for place in waiting)
+        threads = min(self._workers.threads, len(waiting), 1 + size // _BYTES_A_THREAD)
         await asyncio.gather(*(read() for _ in range(threads)))
         violations = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
         if violations:

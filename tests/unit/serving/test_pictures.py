@@ -39,6 +39,7 @@ async def test_order_is_kept(
 ) -> None:
     """Threads share the pictures of a request; each comes out in its place."""
     monkeypatch.setattr(module, "_TURN_SECONDS", seconds)
+    monkeypatch.setattr(module, "_BYTES_A_THREAD", 100)
     forms = shifted(10)
     reader = PictureReader(LIMITS, workers, Metrics(CollectorRegistry()))
 
