@@ -110,15 +110,16 @@ def _count(pattern: re.Pattern[str], output: str) -> int:
 
 
 def steady_rate(ends: NDArray[np.float64], in_flight: int) -> float:
-    """Return answers a second between the first and the last few.
+    """Return answers a second once the first few are there.
 
-    The first ``in_flight`` answers hold the setting up of connections, and after the last
-    request is sent fewer and fewer are in flight; both are left out.
+    The first ``in_flight`` answers hold the setting up of connections and are left out. Where all
+    in flight are answered together, in waves, those after them are whole waves over whole waves'
+    time; to leave out the last few as well would count part of a wave over all of its time.
 
     Args:
         ends: microseconds at which each answer was complete, in any order; more than twice
             in_flight of them.
         in_flight: how many requests were kept in flight.
     """
-    middle = np.sort(ends)[in_flight - 1 : len(ends) - in_flight + 1]
-    return float((len(middle) - 1) / (middle[-1] - middle[0]) * 1e6)
+    later = np.sort(ends)[in_flight - 1 :]
+    return float((len(later) - 1) / (later[-1] - later[0]) * 1e6)

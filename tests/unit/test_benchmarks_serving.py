@@ -62,11 +62,13 @@ def test_a_schedule_needs_a_rate_and_a_time(rate: float, seconds: float) -> None
         arrivals(rate, seconds, seed=0)
 
 
-def test_the_steady_rate_leaves_out_start_and_end() -> None:
-    """One answer each 100 us is 10,000 a second, however slow the first and the last few were."""
-    steady = np.arange(0.0, 20_000.0, 100.0)
-    ends = np.concatenate([[-1e6] * 7, steady, [1e6] * 7])
+def test_the_steady_rate_leaves_out_the_start() -> None:
+    """Slow first answers do not count, and answers that come in waves count as what they are."""
+    steady = np.arange(1, 1001) * 100.0
+    ends = np.concatenate([np.linspace(-9e6, 0, 7), steady])
+    waves = np.repeat([1e6, 2e6, 3e6], 8)
     assert steady_rate(ends[::-1], in_flight=8) == pytest.approx(10_000)
+    assert steady_rate(waves, in_flight=8) == pytest.approx(8)
     assert steady_rate(steady, in_flight=1) == pytest.approx(10_000)
 
 
