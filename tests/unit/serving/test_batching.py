@@ -154,6 +154,22 @@ async def test_what_comes_alone_runs_at_once() -> None:
     assert not hand.jobs
 
 
+async def test_failure_of_what_comes_alone() -> None:
+    """It is told to who waits, and the next one runs at once all the same."""
+    hand = Hand()
+    hand.ask(1)
+    await hand.work()
+    hand.backlog.idle = 1.0
+
+    bad, good = hand.ask(POISON), hand.ask(2)
+
+    assert not hand.jobs
+    with pytest.raises(ModelFault):
+        await bad
+    assert list((await good).llr) == [2]
+    assert hand.backlog._in_work == 0
+
+
 async def test_what_comes_alone_and_late_is_not_run() -> None:
     """The deadline counts on the event loop too."""
     hand = Hand()
