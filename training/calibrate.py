@@ -16,7 +16,7 @@ from scipy import optimize
 from torch import Tensor, nn
 
 from training.base.calibration import DIGITS, Calibration
-from training.base.crowd import score
+from training.base.crowd import crowding, score
 from training.base.network import NOT_A_DIGIT, Base, embed
 from training.metrics import auc, eer
 from training.nondigits import Images, mixture
@@ -67,8 +67,10 @@ class Readings:
         impostors: list[Tensor] = []
         for trial in draw_trials(self.data, digit, pictures, _TURNS, 0, 0, fold=DEV):
             hand = F.normalize(self.embeddings[trial.enrolled].sum(dim=0), dim=0)
+            crowd = self.crowds[digit]
+            crowded = crowding(hand, crowd)
             for rows, scores in ((trial.genuine, genuine), (trial.impostors, impostors)):
-                scores.append(score(self.embeddings[rows], hand, self.crowds[digit]))
+                scores.append(score(self.embeddings[rows], hand, crowd, crowded))
         return torch.cat(genuine).numpy(), torch.cat(impostors).numpy()
 
 

@@ -34,6 +34,7 @@ from training.trials import Trial, WriterDigits, draw_trials, without_validation
 
 Images = NDArray[np.uint8]
 Scores = dict[str, NDArray[Any]]
+Answer = Callable[[Images], Scores]
 
 PIXEL_COSINE = "pixel-cosine"
 _GROUPS = ("genuine", "impostors", "others", "strangers")
@@ -191,7 +192,7 @@ def _probes(scores: Sequence[Scores]) -> dict[str, float]:
         # Flips: of those that were told from the hand before they went through the autoencoder.
         "P2": float((labels("through_vae") == OWN)[labels("impostors") != OWN].mean()),
         "P3": share("generated", OWN) - share("genuine", OWN),
-        "P5": float(np.mean([one["P5"] for one in scores if np.isfinite(one["P5"])])),
+        "P5": float(np.mean([one["P5"] for one in scores])),
         "P6": share("enrolled", OWN),
     }
 
@@ -200,13 +201,22 @@ def _pool(scores: Sequence[Scores], key: str, chosen: NDArray[np.int64]) -> NDAr
     return np.concatenate([scores[index][key] for index in chosen])
 
 
-def score_trial(job: Job, corpus: WriterDigits, background: data.Digits) -> Scores:
-    """Enrol, and return scores of all groups of the trial."""
+def score_trial(
+    job: Job, corpus: WriterDigits, background: data.Digits, nobody: Answer | None
+) -> Scores:
+    """Enrol, and return scores of all groups of the trial.
+
+    Args:
+        job: what to enrol, and on which trial.
+        corpus: whose pictures the trial's numbers mean.
+        background: pictures that enrolment may learn from.
+        nobody: see ``enrol_nobody``; ``None`` for a baseline without an enrolment.
+    """
     images = corpus.digits.images
     forms = images[job.trial.enrolled]
     start = time.perf_counter()
     if job.recipe == PIXEL_COSINE:
-        answer: Callable[[Images], Scores] = _pixel_cosine(forms)
+        answer: Answer = _pixel_cosine(forms)
         learned = None
     else:
         learned = learn(forms, job.digit, RECIPES[job.recipe], background, job.seed)
@@ -215,12 +225,30 @@ def score_trial(job: Job, corpus: WriterDigits, background: data.Digits) -> Scor
     for group in _GROUPS:
         scores |= _named(group, answer(images[getattr(job.trial, group)]))
     if learned is not None:
-        scores |= _probe(learned, job, images, background)
+        scores |= _probe(learned, job, images)
+    if nobody is not None:
+        scores["P5"] = np.array(_auc_of(nobody, job.trial, images))
     scores["peak_mib"] = np.array(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return scores
 
 
-def _probe(learned: Learned, job: Job, images: Images, background: data.Digits) -> Scores:
+def enrol_nobody(recipe: str, digit: int, seed: int, background: data.Digits) -> Answer:
+    """Return the answers of a classifier that was enrolled with a mean of many writers' pictures.
+
+    It knows nobody's hand, so one writer's pictures should look no more its own than another's.
+    """
+    same_digit, _ = background.split(digit)
+    random = np.random.default_rng(seed)
+    mean = random.permutation(same_digit)[:_MEAN_OF].mean(axis=0)
+    form = centre_in_form(np.where(mean < 64, 0, mean).astype(np.uint8))
+    return _answers(learn(form[None], digit, RECIPES[recipe], background, seed))
+
+
+def _auc_of(answer: Answer, trial: Trial, images: Images) -> float:
+    return auc(*(answer(images[getattr(trial, group)])["llr"] for group in _GROUPS[:2]))
+
+
+def _probe(learned: Learned, job: Job, images: Images) -> Scores:
     chance = torch.Generator().manual_seed(job.seed + 1)
     answer = _answers(learned)
     fresh = sample_prior(learned.vae, 100, chance)
@@ -229,7 +257,6 @@ def _probe(learned: Learned, job: Job, images: Images, background: data.Digits) 
     through = reconstruct(learned.vae, images[job.trial.impostors])
     return {
         **_training_set_probe(learned.classifier.training_set),
-        "P5": np.array(_mean_enrolment(job, images, background)),
         **_named("generated", answer(fresh)),
         **_named("through_vae", answer(through)),
         **_named("enrolled", answer(learned.forms)),
@@ -244,19 +271,7 @@ def _training_set_probe(training: TrainingSet | None) -> Scores:
     return {"P1": np.array(probes.shortcut_auc(own, other_writer))}
 
 
-def _mean_enrolment(job: Job, images: Images, background: data.Digits) -> float:
-    """Return P5: the AUC after enrolling a mean of writers; every tenth writer's first turn."""
-    if job.trial.turn or job.trial.writer % 50:
-        return float("nan")
-    same_digit, _ = background.split(job.digit)
-    random = np.random.default_rng(job.seed)
-    mean = random.permutation(same_digit)[:_MEAN_OF].mean(axis=0)
-    form = centre_in_form(np.where(mean < 64, 0, mean).astype(np.uint8))
-    answer = _answers(learn(form[None], job.digit, RECIPES[job.recipe], background, job.seed))
-    return auc(*(answer(images[getattr(job.trial, group)])["llr"] for group in _GROUPS[:2]))
-
-
-def _answers(learned: Learned) -> Callable[[Images], Scores]:
+def _answers(learned: Learned) -> Answer:
     graph = learned.classifier.graph()
 
     def answer(images: Images) -> Scores:
@@ -267,7 +282,7 @@ def _answers(learned: Learned) -> Callable[[Images], Scores]:
     return answer
 
 
-def _pixel_cosine(forms: Images) -> Callable[[Images], Scores]:
+def _pixel_cosine(forms: Images) -> Answer:
     def unit(images: Images) -> NDArray[np.float64]:
         rows = images.reshape(len(images), -1).astype(np.float64)
         directions: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -325,8 +340,13 @@ def _score_missing(jobs: Sequence[Job], options: argparse.Namespace, title: str)
 def _score_and_keep(job: Job, mnist: Path, qmnist: Path, background: str) -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    corpus = _load_corpus(mnist, qmnist)
-    scores = score_trial(job, corpus, _load_background(mnist, qmnist, background))
+    known = job.recipe in RECIPES
+    scores = score_trial(
+        job,
+        _load_corpus(mnist, qmnist),
+        _load_background(mnist, qmnist, background),
+        _nobody(job.recipe, job.digit, job.seed, mnist, qmnist, background) if known else None,
+    )
     partial = job.path.with_suffix(f".{os.getpid()}.partial")
     with open(partial, "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **scores)
@@ -343,6 +363,14 @@ def _load_corpus(mnist: Path, qmnist: Path) -> WriterDigits:
 def _load_background(mnist: Path, qmnist: Path, kind: str) -> data.Digits:
     background = data.load_bundled() if kind == "bundled" else data.load_mnist(mnist)
     return without_validation(background, _load_corpus(mnist, qmnist))
+
+
+@cache
+def _nobody(
+    recipe: str, digit: int, seed: int, mnist: Path, qmnist: Path, background: str
+) -> Answer:
+    """Enrol nobody once for all trials."""
+    return enrol_nobody(recipe, digit, seed, _load_background(mnist, qmnist, background))
 
 
 def _read(path: Path) -> Scores:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.base import Pretrained
-from training.base.crowd import crowding
+from training.base.crowd import crowding, score
 from training.base.network import DIGITS, Base, embed
 from training.config import MetricConfig
 from training.synthesize import Images
@@ -83,9 +83,8 @@ class Metric(nn.Module):
         return torch.stack([llr, torch.zeros_like(llr), F.softplus(llr) + against], dim=1)
 
     def score(self, embedding: Tensor) -> Tensor:
-        """Return ``training.base.crowd.score`` (n,) of unit embeddings (n, e)."""
-        crowded = (crowding(embedding, self.crowd) + self.crowded) / 2
-        return embedding @ self.prototype - crowded
+        """Return the score (n,) of unit embeddings (n, e); see ``training.base.crowd``."""
+        return score(embedding, self.prototype, self.crowd, self.crowded)
 
     def against(self, digits: Tensor) -> Tensor:
         """Return the log-odds (n,) that a picture is not the digit, for digit logits (n, 11)."""

@@ -28,9 +28,17 @@ def crowding(embeddings: Tensor, crowd: Tensor) -> Tensor:
     return TEMPERATURE * torch.logsumexp(cosines / TEMPERATURE, dim=-1)
 
 
-def score(embeddings: Tensor, hand: Tensor, crowd: Tensor) -> Tensor:
-    """Return how much nearer pictures (n, e) lie to a hand (e,) than to a crowd (k, e), (n,)."""
-    return embeddings @ hand - (crowding(embeddings, crowd) + crowding(hand, crowd)) / 2
+def score(embeddings: Tensor, hand: Tensor, crowd: Tensor, crowded: Tensor) -> Tensor:
+    """Return how much nearer pictures lie to a hand than to a crowd, (n,).
+
+    Args:
+        embeddings: of the pictures, unit vectors (n, e).
+        hand: unit vector (e,).
+        crowd: unit vectors (k, e).
+        crowded: ``crowding`` of the hand, which is the same for all pictures.
+    """
+    expected = (crowding(embeddings, crowd) + crowded) / 2
+    return embeddings @ hand - expected
 
 
 def gather(

@@ -20,7 +20,7 @@ def test_by_hand() -> None:
     assert crowding(picture, crowd).tolist() == pytest.approx([of_picture])
     assert crowding(hand, crowd).item() == pytest.approx(of_hand)
     expected = 0.6 - (of_picture + of_hand) / 2
-    assert score(picture, hand, crowd).tolist() == pytest.approx([expected])
+    assert score(picture, hand, crowd, crowding(hand, crowd)).tolist() == pytest.approx([expected])
 
 
 def test_a_picture_that_everybody_might_have_drawn_is_weak_evidence() -> None:
@@ -28,7 +28,7 @@ def test_a_picture_that_everybody_might_have_drawn_is_weak_evidence() -> None:
     hand, crowd = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([[0.0, 1.0, 0.0]])
     pictures = torch.tensor([[0.8, 0.6, 0.0], [0.8, -0.6, 0.0]])
 
-    common, rare = score(pictures, hand, crowd)
+    common, rare = score(pictures, hand, crowd, crowding(hand, crowd))
 
     assert rare > common
 

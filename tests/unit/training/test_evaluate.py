@@ -32,7 +32,8 @@ def test_one_enrolment(
     trial = draw_trials(corpus, 2, 1, 1, 1, 0)[0]
     job = evaluate.Job(recipe.name, 2, trial, 0, tmp_path / "scores.npz")
 
-    scores = evaluate.score_trial(job, corpus, background())
+    nobody = evaluate.enrol_nobody(recipe.name, 2, 0, background())
+    scores = evaluate.score_trial(job, corpus, background(), nobody)
     np.savez(job.path, allow_pickle=False, **scores)
     row = evaluate.summarise(recipe.name, 1, [job])
 
