@@ -113,10 +113,16 @@ def _variants(client: Client, options: argparse.Namespace) -> None:
     sheet.write_bytes(encode_png(contact_sheet(answer.images)))
     measured = [dict(zip(ATTRIBUTES, row, strict=True)) for row in answer.attributes.tolist()]
     _write_table(out / "attributes.csv", paths, measured)
+    older = set(out.glob("[0-9][0-9][0-9][0-9].png")) - set(paths)
+    if older:
+        _note(
+            f"{out} also holds {len(older)} pictures of an earlier answer, from {min(older).name}"
+        )
     if options.json:
+        shared = {name: getattr(answer, name) for name in ("profile", "version", "seed", "redrawn")}
         for path, latent, attributes in zip(paths, answer.latents.tolist(), measured, strict=True):
-            facts = {"image": str(path), "seed": answer.seed, "latent": latent}
-            _print_json(facts | {"attributes": attributes})
+            of_this = {"image": str(path), "latent": latent, "attributes": attributes}
+            _print_json(shared | of_this)
         return
     print(f"{len(paths)} pictures in {out}, all of them on {sheet}{_redrawn(answer)}")
     print(f"profile {answer.profile}, version {answer.version}, seed {answer.seed}")
@@ -235,8 +241,12 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(message, file=sys.stderr)
+    _note(message)
     return code
+
+
+def _note(message: str) -> None:
+    print(message, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -214,6 +214,22 @@ def test_command_variants(
     assert decode((out / "sheet.png").read_bytes(), ImageLimits()).shape == (124, 184)
 
 
+def test_command_variants_beside_older_ones(
+    shared_server: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fewer pictures in the same folder leave the rest of the earlier ones there, and say so."""
+    words = ["variants", "--target", shared_server.target, "--out", str(tmp_path), "--count"]
+    assert main([*words, "5"]) == 0
+    assert not capsys.readouterr().err
+
+    assert main([*words, "2", "--json"]) == 0
+
+    told = capsys.readouterr()
+    assert "3 pictures of an earlier answer, from 0002.png" in told.err
+    assert [json.loads(line)["redrawn"] for line in told.out.splitlines()] == [0, 0]
+    assert len(list(tmp_path.glob("0*.png"))) == 5
+
+
 def test_command_variants_to_measure(
     shared_server: Running, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
