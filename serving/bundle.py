@@ -5,7 +5,8 @@ A bundle is one folder, ``<root>/<profile>/<version>/``::
     manifest.json     what the bundle is, and the SHA-256 of every other file
     classifier.onnx   images -> probabilities, llr
     encoder.onnx      images, noise -> latent, mean, log_variance, own
-    decoder.onnx      latent -> pixels, attributes, doubt
+    screen.onnx       latent -> doubt
+    decoder.onnx      latent -> pixels, attributes
     steer.onnx        pixels, matrix, pen -> steered, steered_attributes
     golden.npz        inputs, and the outputs that the training framework computed for them
     report/           pictures for people; never read by the server, not part of the contract
@@ -34,16 +35,17 @@ import msgspec
 
 from serving.errors import BundleError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 REPORT = "report"
 CLASSIFIER = "classifier.onnx"
 ENCODER = "encoder.onnx"
+SCREEN = "screen.onnx"
 DECODER = "decoder.onnx"
 STEER = "steer.onnx"
 GOLDEN = "golden.npz"
-GRAPHS = (CLASSIFIER, ENCODER, DECODER, STEER)
+GRAPHS = (CLASSIFIER, ENCODER, SCREEN, DECODER, STEER)
 FILES = (*GRAPHS, GOLDEN)
 LABELS = ("own", "other_writer", "other")
 
@@ -87,10 +89,10 @@ class Decision(Contract, frozen=True):
 
 
 class Gate(Contract, frozen=True):
-    """Which drawn pictures the classifier looks at before they are given out.
+    """Which latent points are in doubt, so that others are taken or the classifier is asked.
 
     Attributes:
-        doubt: those whose doubt, which the decoder tells, is above this; 0 to 1, 1 = none.
+        doubt: those whose doubt, which the screen tells, is above this; 0 to 1, 1 = none.
     """
 
     doubt: float
@@ -124,6 +126,7 @@ class Parity(Contract, frozen=True):
     batches: tuple[int, ...]
     classifier: float
     encoder: float
+    screen: float
     decoder: float
     steer: float
     label_flips: int
@@ -244,9 +247,12 @@ def load(folder: Path) -> Bundle:
             whatever this process may not read.
     """
     with _readable(folder.name):
-        _check_listing(folder)
+        if not folder.is_dir() or folder.is_symlink():
+            raise BundleError(f"{folder.name}: expected the folder of a bundle, found none")
         raw = _read_plain(folder / MANIFEST)
+        # Before the files: of another schema, they are others.
         manifest = parse_manifest(raw, folder.name)
+        _check_listing(folder)
         _check_identity(manifest, folder)
         contents = {name: _read_verified(folder / name, manifest.files[name]) for name in FILES}
         return Bundle(
@@ -333,8 +339,6 @@ def _readable(where: str) -> Iterator[None]:
 
 
 def _check_listing(folder: Path) -> None:
-    if not folder.is_dir() or folder.is_symlink():
-        raise BundleError(f"{folder.name}: expected the folder of a bundle, found none")
     expected = {MANIFEST, *FILES}
     found = {entry.name for entry in os.scandir(folder)} - {REPORT}
     for name in sorted(expected - found):

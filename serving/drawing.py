@@ -1,13 +1,17 @@
 """Pictures that pass the gate: what a plan asks for, drawn, looked at, and drawn anew if need be.
 
-A picture whose doubt is above the profile's gate is shown to the classifier. If that does not
-call it the digit, it is drawn anew from other noise, until it passes or the attempts are spent.
+Another point costs next to nothing, a picture much, a look at it by the classifier far more. So a
+point whose doubt is above the profile's gate is taken anew from further noise, before anything is
+drawn there. Where that does not help, because the tries are spent or nothing is left to chance, its
+picture is shown to the classifier. If that does not call it the digit, it is drawn anew from other
+points, until it passes or the attempts are spent.
 
 ``draw`` is a pure function of model, plan and row numbers. Matrix kernels round differently for
-different numbers of rows, so an attempt is always made at the same rows together: the first at a
-whole chunk, whatever part of it was asked for, each later one at all rows of the chunk that were
-refused so far. Those that are doubted are looked at together too. The first chunks are small and
-the later ones large, so that few pictures come soon and many come fast.
+different numbers of rows, so whatever is done is done to the same rows together: the first attempt
+is made at a whole chunk, whatever part of it was asked for, each later one at all rows of the chunk
+that were refused so far; within an attempt, points are taken anew for all rows that are in doubt so
+far, and what is in doubt in the end is looked at together. The first chunks are small and the later
+ones large, so that few pictures come soon and many come fast.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -22,7 +26,7 @@ from serving.generate import Along, Plan
 from serving.model import OTHER, Model
 from serving.steering import NAMES, goals, steer
 
-__all__ = ["ATTEMPTS", "DECODE_ROWS", "Drawn", "as_bytes", "draw", "passing", "steps"]
+__all__ = ["ATTEMPTS", "DECODE_ROWS", "TRIES", "Drawn", "as_bytes", "draw", "passing", "steps"]
 
 DECODE_ROWS = 64
 """The most rows that are decoded at once; each multiple of it begins a chunk."""
@@ -33,6 +37,9 @@ _MEASURED = [column for column in range(len(NAMES)) if column != _ROTATION]
 
 ATTEMPTS = 16
 """How often a picture is drawn anew before the request is refused."""
+
+TRIES = 8
+"""Of how many points an attempt takes the first that is not in doubt, or else the last."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +178,8 @@ def _chunks(rows: range) -> Iterator[range]:
 
 
 def _sketch(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> _Sketch:
-    latents = plan.latents(rows, attempt)
-    pixels, measured, doubt = model.decode(latents)
+    latents, doubt = _points(model, plan, rows, attempt)
+    pixels, measured = model.decode(latents)
     attributes = np.zeros((len(rows), len(NAMES)), np.float32)
     attributes[:, _MEASURED] = measured
     if not isinstance(plan, Along):
@@ -184,9 +191,25 @@ def _sketch(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> _Ske
     attributes[:, _ROTATION] = wanted.rotation
     upright = as_bytes(result.upright)
     images = upright if result.pixels is result.upright else as_bytes(result.pixels)
-    # The decoder's doubt is about another picture, and nothing else tells it: they are all doubted.
+    # The points' doubt is about other pictures, and nothing else tells it: they are all doubted.
     passes = passing(model, upright, np.ones_like(doubt))
     return _Sketch(images, latents, attributes, passes)
+
+
+def _points(
+    model: Model, plan: Plan, rows: Sequence[int], attempt: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return an attempt's points, shape (n, z), and how doubtful each is, shape (n,)."""
+    first = attempt * TRIES
+    latents = plan.latents(rows, first)
+    doubt = model.doubt(latents)
+    for further in range(first + 1, first + TRIES) if plan.has_chance else ():
+        doubted = np.flatnonzero(doubt > model.gate)
+        if not doubted.size:
+            break
+        latents[doubted] = plan.latents([rows[place] for place in doubted.tolist()], further)
+        doubt[doubted] = model.doubt(latents[doubted])
+    return latents, doubt
 
 
 def _problem(plan: Plan, rows: range, refused: int, row: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import CLASSIFIER, DECODER, ENCODER, GOLDEN, STEER, Bundle
+from serving.bundle import CLASSIFIER, DECODER, ENCODER, GOLDEN, SCREEN, STEER, Bundle
 from serving.errors import BundleError
 from serving.graph import Graph
 
@@ -21,12 +21,13 @@ __all__ = ["replay"]
 
 Arrays = dict[str, NDArray[Any]]
 
-# By file: the arrays that go in, and those that came out, both in the graph's order. The decoder
-# is asked for the points that the encoder gave; its pictures are ``drawn``.
+# By file: the arrays that go in, and those that came out, both in the graph's order. Screen and
+# decoder are asked for the points that the encoder gave; the decoder's pictures are ``drawn``.
 _REPLAYED = {
     CLASSIFIER: (("images",), ("probabilities", "llr")),
     ENCODER: (("images", "noise"), ("latent", "mean", "log_variance", "own")),
-    DECODER: (("latent",), ("drawn", "attributes", "doubt")),
+    SCREEN: (("latent",), ("doubt",)),
+    DECODER: (("latent",), ("drawn", "attributes")),
     STEER: (("pixels", "matrix", "pen"), ("steered", "steered_attributes")),
 }
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024

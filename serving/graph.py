@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import CLASSIFIER, DECODER, ENCODER, STEER, Bundle, Tensor
+from serving.bundle import CLASSIFIER, DECODER, ENCODER, SCREEN, STEER, Bundle, Tensor
 from serving.errors import BundleError, ModelFault
 from serving.runtime import open_session
 
@@ -36,13 +36,13 @@ def contract(latent_size: int) -> Mapping[str, tuple[list[Signature], list[Signa
             [images, ("noise", "float32", point)],
             [(name, "float32", point) for name in ("latent", "mean", "log_variance", "own")],
         ),
+        SCREEN: (
+            [("latent", "float32", point)],
+            [("doubt", "float32", (_BATCH,))],
+        ),
         DECODER: (
             [("latent", "float32", point)],
-            [
-                ("pixels", "float32", pixels),
-                ("attributes", "float32", attributes),
-                ("doubt", "float32", (_BATCH,)),
-            ],
+            [("pixels", "float32", pixels), ("attributes", "float32", attributes)],
         ),
         STEER: (
             [

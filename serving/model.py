@@ -1,4 +1,4 @@
-"""The four graphs of one profile as functions from arrays to arrays.
+"""The five graphs of one profile as functions from arrays to arrays.
 
 Nothing here knows of requests, seeds or messages. Matrix kernels round differently for different
 numbers of rows, and each function says what that means for its answers.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import CLASSIFIER, DECODER, ENCODER, GRAPHS, STEER, Bundle
+from serving.bundle import CLASSIFIER, DECODER, ENCODER, GRAPHS, SCREEN, STEER, Bundle
 from serving.golden import replay
 from serving.graph import Graph
 
@@ -57,12 +57,10 @@ class Decoded(NamedTuple):
         pixels: shape (n, 28, 28), 0 = black to 1 = white.
         attributes: shape (n, 4), measured: thickness in pixels, slant in degrees, width and
             height in pixels.
-        doubt: shape (n,), 0 to 1: how likely the classifier would not call it the digit.
     """
 
     pixels: NDArray[np.float32]
     attributes: NDArray[np.float32]
-    doubt: NDArray[np.float32]
 
 
 class Steered(NamedTuple):
@@ -82,7 +80,7 @@ class Model:
 
     Attributes:
         latent_size: dimensions of the latent space.
-        gate: doubt above which a drawn picture is for the classifier to look at.
+        gate: doubt above which a latent point's picture is for the classifier to look at.
         golden_difference: largest absolute difference to the training framework's outputs.
     """
 
@@ -100,6 +98,7 @@ class Model:
         self.gate = bundle.manifest.gate.doubt
         self._classifier = graphs[CLASSIFIER]
         self._encoder = graphs[ENCODER]
+        self._screen = graphs[SCREEN]
         self._decoder = graphs[DECODER]
         self._steer = graphs[STEER]
         self._warm()
@@ -129,6 +128,18 @@ class Model:
         _, mean, log_variance, own = map(np.concatenate, zip(*outputs, strict=True))
         return Posterior(mean, np.exp(log_variance / 2), own)
 
+    def doubt(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how likely the classifier would not call it the digit, for each latent point.
+
+        Args:
+            latents: shape (n, z), n >= 1; all in one run.
+
+        Returns:
+            Shape (n,), 0 to 1.
+        """
+        [doubt] = self._screen.run(latents)
+        return doubt
+
     def decode(self, latents: NDArray[np.float32]) -> Decoded:
         """Return what is at each latent point; shape (n, z), n >= 1, all in one run."""
         return Decoded(*self._decoder.run(latents))
@@ -155,9 +166,10 @@ class Model:
         for rows in _WARM_ROWS:
             images = np.zeros((rows, 28, 28), dtype=np.uint8)
             self.classify(images)
-            pixels = self.decode(np.zeros((rows, self.latent_size), np.float32)).pixels
+            latents = np.zeros((rows, self.latent_size), dtype=np.float32)
+            self.doubt(latents)
             self.steer(
-                pixels,
+                self.decode(latents).pixels,
                 np.tile(np.eye(2, dtype=np.float32), (rows, 1, 1)),
                 np.zeros(rows, np.float32),
             )

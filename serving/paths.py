@@ -51,9 +51,9 @@ def _bowed(model: Model, straight: Between, bow: float) -> tuple[Between, NDArra
     share = np.linspace(0, 1, _POINTS, dtype=np.float32)[:, None]
     line = (1 - share) * first + share * last
     points = line * (1 - np.float32(4 * bow) * share * (1 - share))
-    pixels, _, doubt = model.decode(points)
+    pixels = model.decode(points).pixels
     way = Between(points, _shares(pixels), straight.count)
-    return way, passing(model, as_bytes(pixels), doubt)
+    return way, passing(model, as_bytes(pixels), model.doubt(points))
 
 
 def _shares(pixels: NDArray[np.float32]) -> NDArray[np.float64]:

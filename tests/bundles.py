@@ -49,12 +49,13 @@ def build(
         profile: name.
         seed: of the weights.
         change_golden: may spoil the golden vectors.
-        gated: whether half of the pictures are doubted, and none of those called the digit.
+        gated: whether half of the pictures are no digit, and each point is in doubt; with a gate
+            of 0.5 none but theirs.
         changes: fields of the manifest to set otherwise, or ``contents`` to replace files.
     """
     contents = files(seed, change_golden, gated=gated) | changes.pop("contents", {})
     if gated:
-        changes = {"gate": bundle.Gate(0.5)} | changes
+        changes = {"gate": bundle.Gate(0.0)} | changes
     return bundle.save(manifest(profile, **changes), contents, root)
 
 
@@ -71,6 +72,7 @@ def files(
     return {
         bundle.CLASSIFIER: classifier(weights).SerializeToString(deterministic=True),
         bundle.ENCODER: encoder(weights).SerializeToString(deterministic=True),
+        bundle.SCREEN: screen(weights).SerializeToString(deterministic=True),
         bundle.DECODER: decoder(weights).SerializeToString(deterministic=True),
         bundle.STEER: steer().SerializeToString(deterministic=True),
         bundle.GOLDEN: pack(arrays),
@@ -106,7 +108,7 @@ def make_gated_weights(seed: int) -> Arrays:
     """Return weights of a model that draws no digit where the second latent value is positive.
 
     There it darkens the one upper corner, else the other. The classifier looks at these alone, and
-    the decoder doubts just those pictures.
+    the screen has a doubt above 0.5 there.
     """
     weights = make_weights(seed)
     draw = weights["draw"].reshape(LATENT_SIZE, 28, 28)
@@ -238,28 +240,33 @@ def encoder(weights: Arrays) -> ModelProto:
     return _model(nodes, inputs, outputs, constants)
 
 
+def screen(weights: Arrays) -> ModelProto:
+    """Return latent -> doubt."""
+    nodes = [
+        helper.make_node("MatMul", ["latent", "w_doubt"], ["logit"]),
+        helper.make_node("Squeeze", ["logit", "last"], ["flat_logit"]),
+        helper.make_node("Sigmoid", ["flat_logit"], ["doubt"]),
+    ]
+    constants = {"w_doubt": weights["doubt"], "last": np.array([1], np.int64)}
+    return _model(nodes, [("latent", _FLOAT, _POINT)], [("doubt", _FLOAT, [None])], constants)
+
+
 def decoder(weights: Arrays) -> ModelProto:
-    """Return latent -> pixels, attributes, doubt."""
+    """Return latent -> pixels, attributes."""
     nodes = [
         helper.make_node("MatMul", ["latent", "draw"], ["texture"]),
         helper.make_node("Add", ["texture", "ink"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["flat"]),
         helper.make_node("Reshape", ["flat", "square"], ["pixels"]),
         *_measure("flat", "attributes"),
-        helper.make_node("MatMul", ["latent", "w_doubt"], ["doubt_logit"]),
-        helper.make_node("Squeeze", ["doubt_logit", "last"], ["flat_doubt_logit"]),
-        helper.make_node("Sigmoid", ["flat_doubt_logit"], ["doubt"]),
     ]
     constants = {
         "draw": weights["draw"],
         "ink": weights["ink"],
-        "w_doubt": weights["doubt"],
         "square": np.array([-1, 28, 28], np.int64),
-        "last": np.array([1], np.int64),
         **_MEASURE_CONSTANTS,
     }
     outputs = [("pixels", _FLOAT, _IMAGE), ("attributes", _FLOAT, [None, 4])]
-    outputs.append(("doubt", _FLOAT, [None]))
     return _model(nodes, [("latent", _FLOAT, _POINT)], outputs, constants)
 
 
@@ -325,9 +332,10 @@ def manifest(profile: str = "tiny", **changes: Any) -> bundle.Manifest:
                 (images, floats("noise", point)),
                 tuple(floats(name, point) for name in ("latent", "mean", "log_variance", "own")),
             ),
+            bundle.SCREEN: bundle.Graph((floats("latent", point),), (floats("doubt", (-1,)),)),
             bundle.DECODER: bundle.Graph(
                 (floats("latent", point),),
-                (floats("pixels", square), floats("attributes", four), floats("doubt", (-1,))),
+                (floats("pixels", square), floats("attributes", four)),
             ),
             bundle.STEER: bundle.Graph(
                 (floats("pixels", square), floats("matrix", (-1, 2, 2)), floats("pen", (-1,))),
@@ -338,7 +346,7 @@ def manifest(profile: str = "tiny", **changes: Any) -> bundle.Manifest:
         "gate": bundle.Gate(1.0),
         "enrolment": bundle.Enrolment(1, "linear", 0, "0" * 64),
         "producer": bundle.Producer("0", "none", "1", "1", "2", 20, 10),
-        "parity": bundle.Parity(1e-5, (1, 7, 64), 0.0, 0.0, 0.0, 0.0, 0),
+        "parity": bundle.Parity(1e-5, (1, 7, 64), 0.0, 0.0, 0.0, 0.0, 0.0, 0),
         "metrics": {"auc": bundle.Metric(0.5, 10, "area under the ROC curve, made up")},
         "golden_tolerance": 1e-4,
         "files": {},

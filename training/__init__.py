@@ -10,7 +10,7 @@ The story, in the order in which ``pipeline.enrol`` tells it::
     cnn, fit     training set -> a classifier: own, other writer, other
     metric       or, by default: the base and all images -> a classifier of the same three
     latent       a map of the latent space, and how far to believe it
-    screen       which drawn pictures the classifier must be asked about
+    screen       which latent points are in doubt
     export       networks -> ONNX (``to_onnx``), checked against torch -> bundle
 
 ``attributes`` and ``steer`` measure and bend pictures inside the graphs; ``morphometry`` is the

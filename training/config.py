@@ -156,13 +156,13 @@ class TrainingSetConfig:
 
 @dataclass(frozen=True)
 class ScreenConfig:
-    """The cheap guess at which drawn pictures the classifier would refuse.
+    """The cheap guess at which latent points' pictures the classifier would refuse.
 
     Attributes:
         points: drawn and classified to learn from, and as many to set the threshold with.
         warmest: temperatures up to this are learned from.
         hidden: width of the perceptron's one layer.
-        missed: share of the prior's pictures that may go unasked though they would be refused.
+        missed: share of the prior's pictures that may be out of doubt though they would be refused.
         fit: how it is trained.
     """
 
@@ -201,7 +201,7 @@ class Recipe:
         vae: second stage.
         training_set: what the second stage gives to the third.
         cnn: third stage, where the network is trained at enrolment.
-        screen: which drawn pictures the classifier is asked about.
+        screen: which latent points are in doubt.
         latent: the map of the latent space.
         hand: second stage, where the autoencoder is the generator's; None = ``vae`` is trained.
         metric: third stage, where the network is the base; None = ``cnn`` is trained.

@@ -68,18 +68,17 @@ class EncoderGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """Latent points (n, z) -> pixels (n, 28, 28) in [0, 1], attributes (n, 4), doubt (n,)."""
+    """Latent points (n, z) -> pixels (n, 28, 28) in [0, 1], attributes (n, 4)."""
 
-    def __init__(self, vae: Autoencoder, screen: Screen) -> None:
+    def __init__(self, vae: Autoencoder) -> None:
         super().__init__()
         self.vae = vae
         self.attributes = Attributes()
-        self.screen = screen
 
-    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the picture, what it measures, and how doubtful it is."""
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the picture, and what it measures."""
         pixels = self.vae.decode(latent)
-        return pixels, self.attributes(pixels), self.screen(latent)
+        return pixels, self.attributes(pixels)
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,8 @@ class Graphs:
         classifier: see ``ClassifierGraph``.
         vae: encoder and decoder.
         priors: class shares that the probabilities stand for.
-        screen: which pictures are doubtful.
-        doubt: above which the classifier is asked about a drawn picture.
+        screen: how doubtful points are.
+        doubt: above which they are in doubt.
     """
 
     classifier: ClassifierGraph
@@ -148,7 +147,8 @@ def networks_of(graphs: Graphs) -> dict[str, nn.Module]:
     networks: dict[str, nn.Module] = {
         bundle.CLASSIFIER: graphs.classifier,
         bundle.ENCODER: EncoderGraph(graphs.vae),
-        bundle.DECODER: DecoderGraph(graphs.vae, graphs.screen),
+        bundle.SCREEN: graphs.screen,
+        bundle.DECODER: DecoderGraph(graphs.vae),
         bundle.STEER: Steer(),
     }
     return {name: network.eval() for name, network in networks.items()}
@@ -188,14 +188,10 @@ def contracts_of(latent: int) -> dict[str, bundle.Graph]:
                 tensor("own", point, "the mean in the enrolled hand"),
             ),
         ),
-        bundle.DECODER: bundle.Graph(
-            (latents,),
-            (
-                pixels("pixels"),
-                measured("attributes"),
-                tensor("doubt", (-1,), "of the picture's showing the digit, 0 to 1"),
-            ),
+        bundle.SCREEN: bundle.Graph(
+            (latents,), (tensor("doubt", (-1,), "of the picture's showing the digit, 0 to 1"),)
         ),
+        bundle.DECODER: bundle.Graph((latents,), (pixels("pixels"), measured("attributes"))),
         bundle.STEER: bundle.Graph(
             (
                 pixels("pixels"),
@@ -269,6 +265,7 @@ def _check_parity(
         batches=BATCHES,
         classifier=worst[bundle.CLASSIFIER],
         encoder=worst[bundle.ENCODER],
+        screen=worst[bundle.SCREEN],
         decoder=worst[bundle.DECODER],
         steer=worst[bundle.STEER],
         label_flips=flips,
@@ -291,7 +288,7 @@ def _golden(
 ) -> Arrays:
     """Return inputs and what torch makes of them; pictures are drawn from the encoder's latent."""
     golden = {name: inputs[name] for name in ("images", "noise", "pixels", "matrix", "pen")}
-    for name in (bundle.CLASSIFIER, bundle.ENCODER, bundle.STEER):
+    for name in (bundle.CLASSIFIER, bundle.ENCODER, bundle.SCREEN, bundle.STEER):
         golden.update(_run_torch(networks[name], contracts[name], golden))
     drawn = _run_torch(networks[bundle.DECODER], contracts[bundle.DECODER], golden)
     return golden | drawn | {"pixels": golden["pixels"], "drawn": drawn["pixels"]}

@@ -65,7 +65,7 @@ def enrol(
         )
     classifier = learned.classifier
     with _timed(learned.seconds, "screen"):
-        screened = _screen(learned, seed)
+        screened = learn_screen(learned, seed)
     with _timed(learned.seconds, "export"):
         folder = export(
             Graphs(
@@ -159,7 +159,8 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     seconds[stage] = time.perf_counter() - start
 
 
-def _screen(learned: Learned, seed: int) -> Screened:
+def learn_screen(learned: Learned, seed: int) -> Screened:
+    """Return the guess at which points' pictures the hand's classifier refuses."""
     graph = learned.classifier.graph()
     chance = torch.Generator().manual_seed(seed)
     return train_screen(learned.vae, lambda images: graph(images)[0], learned.recipe.screen, chance)
@@ -181,10 +182,12 @@ def _identity(
         "refused": bundle.Metric(
             screened.refused,
             screened.checked,
-            "share of drawn pictures that the classifier refuses",
+            "share of the prior's pictures that the classifier refuses",
         ),
-        "asked": bundle.Metric(
-            screened.asked, screened.checked, "share of them for which the classifier is asked"
+        "doubted": bundle.Metric(
+            screened.doubted,
+            screened.checked,
+            "share of the prior's points that are in doubt, so that others are taken",
         ),
     }
     if classifier.training_set is not None:

@@ -1,9 +1,13 @@
-"""A cheap guess at which drawn pictures the classifier would refuse.
+"""A cheap guess at which latent points' pictures the classifier would refuse.
 
 Nearly all pictures drawn from a good latent space show the digit, and asking the classifier about
 each of them would take several times as long as drawing it. Where a point lies tells most of it: a
 small perceptron learns from some thousand drawn and classified points how doubtful a point is.
-Doubtful pictures go to the classifier, which decides; the guess decides nothing.
+
+Where chance decides, the server takes another point for one that is in doubt, so the guess chooses
+among points: what is served is the hand's prior without its doubtful edge. The edge holds what the
+classifier would refuse, all but the share ``missed``, and some more that it would not: the less the
+guess knows, the more. Where nothing is left to chance, the classifier decides.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +23,7 @@ from training.synthesize import OTHER, to_bytes
 from training.vae import Autoencoder
 
 _CHUNK = 500
-# Where hardly anything is refused, the classifier is asked about what is likelier refused than not.
+# Where hardly anything is refused, what is likelier refused than not is in doubt.
 _UNDOUBTED = 0.5
 
 
@@ -47,7 +51,7 @@ class Screen(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """Return the doubt."""
         known = torch.sigmoid(self.logits(latent))
-        return torch.where(latent.norm(dim=1) > self.radius, torch.ones_like(known), known)
+        return torch.where(latent.norm(dim=1) > self.radius, 1.0, known)
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,16 @@ class Screened:
 
     Attributes:
         screen: the network.
-        threshold: doubt above which the classifier is to be asked.
+        threshold: above which a point is in doubt.
         refused: share of the prior's pictures at temperature 1 that the classifier refuses.
-        asked: share of them for which it is asked.
+        doubted: share of the prior's points that are in doubt.
         checked: pictures on which the threshold was set and these shares were taken.
     """
 
     screen: Screen
     threshold: float
     refused: float
-    asked: float
+    doubted: float
     checked: int
 
 
@@ -97,7 +101,7 @@ def train_screen(
         screen=screen,
         threshold=threshold,
         refused=float(refused.float().mean()),
-        asked=float((doubt > threshold).float().mean()),
+        doubted=float((doubt > threshold).float().mean()),
         checked=config.points,
     )
 

@@ -63,7 +63,9 @@ def _digit(records: Mapping[int, Record]) -> Iterator[Line]:
     found = _by_source(records, "digit", (REAL, *MADE))
     yield Line(1, "called the digit by the digit judge", found, ">= 0.99",
                found[SHIPPED].value >= 0.99)  # fmt: skip
-    yield Line(1, "drawn again by the gate, share", _by_source(records, "redrawn", (SHIPPED,)))
+    yield Line(1, "the prior's points in doubt, for which others are taken, share",
+               _by_source(records, "doubted", (SHIPPED,)))  # fmt: skip
+    yield Line(1, "drawn again after a look, share", _by_source(records, "redrawn", (SHIPPED,)))
 
 
 def _own(records: Mapping[int, Record]) -> Iterator[Line]:

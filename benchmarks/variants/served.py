@@ -18,6 +18,7 @@ from serving.model import Decoded, Model, Posterior, Steered, Verdicts
 from serving.paths import lay
 from serving.steering import Target, goals, steer
 from training.learned import Learned
+from training.screen import Screened
 from training.steer import Steer
 
 Images = NDArray[np.uint8]
@@ -27,21 +28,18 @@ Floats = NDArray[np.float32]
 class Served:
     """What ``serving.model.Model`` answers, answered by torch.
 
-    The gate is at its strictest: every picture is doubted, so the classifier sees each of them. A
-    bundle's screen lets it see fewer.
-
     Attributes:
         latent_size: dimensions of the latent space.
-        gate: doubt above which the classifier is asked.
+        gate: above which a point is in doubt.
     """
 
-    gate = 0.5
-
-    def __init__(self, learned: Learned) -> None:
+    def __init__(self, learned: Learned, screened: Screened) -> None:
         self._vae = learned.vae
+        self._screen = screened.screen.eval()
         self._classifier = learned.classifier.graph()
         self._steer = Steer().eval()
         self.latent_size = learned.vae.latent
+        self.gate = screened.threshold
 
     @torch.inference_mode()
     def classify(self, images: Images) -> Verdicts:
@@ -57,11 +55,17 @@ class Served:
         return Posterior(mean.numpy(), deviation.numpy(), self._vae.own(mean).numpy())
 
     @torch.inference_mode()
+    def doubt(self, latents: Floats) -> Floats:
+        """Return how doubtful each latent point (n, z) is."""
+        result: Floats = self._screen(torch.from_numpy(latents)).numpy()
+        return result
+
+    @torch.inference_mode()
     def decode(self, latents: Floats) -> Decoded:
         """Return what is at each latent point (n, z)."""
         pixels = self._vae.decode(torch.from_numpy(latents))
         attributes = self._steer.attributes(pixels)
-        return Decoded(pixels.numpy(), attributes.numpy(), np.ones(len(latents), np.float32))
+        return Decoded(pixels.numpy(), attributes.numpy())
 
     @torch.inference_mode()
     def steer(self, pixels: Floats, matrix: Floats, pen: Floats) -> Steered:

@@ -16,7 +16,7 @@ from serving.noise import standard_normal
 from training.augment import Variations, augment
 from training.config import DEFAULT, RECIPES, SEED, AugmentConfig
 from training.data import Digits
-from training.pipeline import learn
+from training.pipeline import learn, learn_screen
 from training.synthesize import to_bytes
 from training.vae import Autoencoder, train_vae
 
@@ -65,11 +65,13 @@ class Shipped(Enrolled):
 
     Attributes:
         served: the shipped generator as the server uses it.
-        redrawn: pictures of ``SHIPPED`` that the gate had drawn again.
+        redrawn: pictures of ``SHIPPED`` that the classifier had drawn again.
+        doubted: share of the prior's points that are in doubt, so that others are taken.
     """
 
     served: Served
     redrawn: int
+    doubted: float
 
 
 def enrol_others(forms: Images, seed: int, count: int = COUNT) -> Enrolled:
@@ -90,12 +92,13 @@ def enrol_shipped(
 ) -> Shipped:
     """Enrol pictures ``forms`` (k, 28, 28) of one hand with the recipe that is shipped."""
     learned = learn(forms, digit, RECIPES[DEFAULT], background, seed)
-    served = Served(learned)
+    screened = learn_screen(learned, seed)
+    served = Served(learned, screened)
     start = time.perf_counter()
     drawn = served.prior(count, seed)
     gated = Made(drawn.images, drawn.latents, time.perf_counter() - start)
     made = {UNGATED: _drawn(learned.vae, seed, count), SHIPPED: gated}
-    return Shipped(made, {SHIPPED: learned.vae}, served, drawn.redrawn)
+    return Shipped(made, {SHIPPED: learned.vae}, served, drawn.redrawn, screened.doubted)
 
 
 def means(vae: Autoencoder, images: Images) -> Floats:

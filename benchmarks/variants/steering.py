@@ -73,7 +73,7 @@ def _range(case: "Case", name: str) -> tuple[float, float]:
 
 def _measured(served: Served, name: str, drawn: Drawn, seed: int) -> NDArray[np.float64]:
     if name == ROTATION:
-        unturned = served.prior(_EACH, seed).images
+        unturned = served.along({ROTATION: 0.0}, _EACH, seed).images
         return rotation_between(drawn.images, unturned)
     column: NDArray[np.float64] = measure(drawn.images).attributes()[:, ATTRIBUTES.index(name)]
     return column

@@ -113,6 +113,7 @@ def study_shipped(
     record |= _paths(case, SHIPPED, partial(shipped.served.between, count=_FRAMES))
     record |= steering.study(case, shipped.served)
     record |= _on_base(case, others | case.sets())
+    record[f"doubted/{SHIPPED}"] = shipped.doubted
     record[f"redrawn/{SHIPPED}"] = shipped.redrawn / _DRAWN
     if _is_spoiled(subject):
         spoiled = enrol_shipped(_with_outlier(subject), digit, background, seed)

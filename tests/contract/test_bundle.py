@@ -86,7 +86,7 @@ def test_missing_file(folder: Path, name: str) -> None:
     """A missing file is named."""
     (folder / name).unlink()
 
-    with pytest.raises(BundleError, match=f"{name}: expected a file, found none"):
+    with pytest.raises(BundleError, match=f"{name}: expected a (plain )?file, found"):
         bundle.load(folder)
 
 
@@ -129,13 +129,13 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda m: m.update(schema_version=1), "schema_version: expected 2, found 1; enrol again"),
-        (lambda m: m.pop("schema_version"), "schema_version: expected 2, found None"),
+        (lambda m: m.update(schema_version=2), "schema_version: expected 3, found 2; enrol again"),
+        (lambda m: m.pop("schema_version"), "schema_version: expected 3, found None"),
         (lambda m: m.update(surprise=1), "unknown field `surprise`"),
         (lambda m: m.pop("digit"), "missing required field `digit`"),
         (lambda m: m["files"]["golden.npz"].pop("sha256"), "missing required field `sha256`"),
         (lambda m: m["gate"].pop("doubt"), "missing required field `doubt`"),
-        (lambda m: m["parity"].pop("steer"), "missing required field `steer`"),
+        (lambda m: m["parity"].pop("screen"), "missing required field `screen`"),
         (lambda m: m.update(digit="2"), "Expected `int`, got `str`"),
         (lambda m: m.update(digit=3), "version: expected"),
         (lambda m: m.update(profile="else"), "version: expected"),
@@ -161,6 +161,15 @@ def test_moved_bundle(folder: Path, tmp_path: Path) -> None:
 
     with pytest.raises(BundleError, match="profile: expected 'somebody', found 'tiny'"):
         bundle.load(other / folder.name)
+
+
+def test_bundle_of_an_older_schema(folder: Path) -> None:
+    """A bundle from before the screen had a graph of its own says first what is to be done."""
+    edit(folder, lambda manifest: manifest.update(schema_version=2))
+    (folder / bundle.SCREEN).unlink()
+
+    with pytest.raises(BundleError, match="schema_version: expected 3, found 2; enrol again"):
+        bundle.load(folder)
 
 
 @pytest.mark.parametrize("content", ["", "latest", "../tiny", "0" * 12])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.bundle import Gate
 from serving.drawing import draw
 from serving.fuse import fuse
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
@@ -27,6 +28,13 @@ seeds = st.integers(0, 2**64 - 1)
 def model(hands: Path) -> Model:
     """The model of the tiny profile."""
     return load_profile(next((hands / "tiny").glob("[0-9a-f]*"))).model
+
+
+@pytest.fixture(scope="module")
+def doubting(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model that doubts half of its points, and rightly so."""
+    root = tmp_path_factory.mktemp("doubting")
+    return load_profile(bundles.build(root, gated=True, gate=Gate(0.5))).model
 
 
 def pictures(seed: int, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -75,14 +83,16 @@ def plans(model: Model, seed: int, count: int) -> list[Plan]:
 @settings(max_examples=15, deadline=None)
 @given(seed=seeds, count=st.integers(1, 100), cuts=st.sets(st.integers(1, 99)))
 def test_pictures_do_not_depend_on_the_chunks(
-    model: Model, seed: int, count: int, cuts: set[int]
+    model: Model, doubting: Model, seed: int, count: int, cuts: set[int]
 ) -> None:
-    """Cut anywhere, the pictures are the same to the bit."""
+    """Cut anywhere, the pictures are the same to the bit, points taken anew or not."""
     ends = [0, *sorted(cut for cut in cuts if cut < count), count]
     spans = [range(start, stop) for start, stop in pairwise(ends)]
-    for plan in plans(model, seed, count):
-        whole = draw(model, plan, range(count))
-        pieces = [draw(model, plan, span) for span in spans]
+    asked = [(model, plan) for plan in plans(model, seed, count)]
+    asked.append((doubting, Prior(SIZE, 1.0, seed)))
+    for artist, plan in asked:
+        whole = draw(artist, plan, range(count))
+        pieces = [draw(artist, plan, span) for span in spans]
 
         for field in ("images", "latents", "attributes"):
             found = np.concatenate([getattr(piece, field) for piece in pieces])

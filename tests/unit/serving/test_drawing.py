@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serving.drawing import ATTEMPTS, DECODE_ROWS, draw
+from serving.bundle import Gate
+from serving.drawing import ATTEMPTS, DECODE_ROWS, TRIES, draw
 from serving.errors import CannotDraw
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
-from serving.model import OTHER, Model, Posterior, Verdicts
+from serving.model import OTHER, Model, Posterior
 from serving.profiles import load_profile
 from serving.steering import Target
 from tests import bundles
@@ -21,22 +23,39 @@ LEANING = {"slant": Target(5, 15, is_change=True)}
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A model that draws no digit where the second latent value is positive, and doubts it."""
+    """A model that draws no digit where the second latent value is positive, and doubts it all."""
     return load_profile(bundles.build(tmp_path_factory.mktemp("gated"), gated=True)).model
+
+
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same, but only where it draws no digit it is in doubt."""
+    root = tmp_path_factory.mktemp("knowing")
+    return load_profile(bundles.build(root, gated=True, gate=Gate(0.5))).model
+
+
+def sizes_of_calls(model: Model, name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that will hold how many rows each call of a method gets."""
+    sizes: list[int] = []
+    method = getattr(model, name)
+
+    def watched(rows: NDArray[Any]) -> Any:
+        sizes.append(len(rows))
+        return method(rows)
+
+    monkeypatch.setattr(model, name, watched)
+    return sizes
 
 
 @pytest.fixture
 def looked_at(model: Model, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many pictures each call of the classifier got."""
-    sizes: list[int] = []
-    classify = model.classify
+    return sizes_of_calls(model, "classify", monkeypatch)
 
-    def watched(images: NDArray[np.uint8]) -> Verdicts:
-        sizes.append(len(images))
-        return classify(images)
 
-    monkeypatch.setattr(model, "classify", watched)
-    return sizes
+def last_points(plan: Plan, rows: Sequence[int], attempt: int = 0) -> NDArray[np.float32]:
+    """Return the points of an attempt whose tries were all in doubt."""
+    return plan.latents(rows, (attempt + 1) * TRIES - 1)
 
 
 def at(second: float) -> Posterior:
@@ -45,21 +64,55 @@ def at(second: float) -> Posterior:
     return Posterior(mean, np.ones((1, SIZE), np.float32), mean)
 
 
+def test_points_in_doubt_are_taken_anew(knowing: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row has its first point that is not in doubt; only that is drawn, and none looked at."""
+    plan = Around(at(-0.5), 1.0, seed=2)
+    decoded = sizes_of_calls(knowing, "decode", monkeypatch)
+    screened = sizes_of_calls(knowing, "doubt", monkeypatch)
+    monkeypatch.setattr(knowing, "classify", None)
+
+    drawn = draw(knowing, plan, range(40))
+
+    assert drawn.redrawn == 0
+    assert decoded == [8, 8, 16, 32]
+    assert screened[0] == 8 > screened[1]  # all of the chunk, then those in doubt
+    for row in range(40):
+        points = np.concatenate([plan.latents([row], number) for number in range(TRIES)])
+        np.testing.assert_array_equal(drawn.latents[row], points[points[:, 1] <= 0][0])
+
+
+def test_points_still_in_doubt_are_looked_at(
+    knowing: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the tries are spent the picture at the last point is drawn, and the classifier asked."""
+    plan = Around(at(1.5), 1.0, seed=4)
+    tries = np.stack([plan.latents(range(40), number) for number in range(TRIES)])
+    in_doubt = (tries[:, :, 1] > 0).all(axis=0)
+    looked_at = sizes_of_calls(knowing, "classify", monkeypatch)
+
+    drawn = draw(knowing, plan, range(40))
+
+    assert drawn.redrawn == in_doubt.sum() > 5
+    assert looked_at[0] == in_doubt[:8].sum()  # together, and with nobody else
+    first = (tries[:, :, 1] <= 0).argmax(axis=0)
+    expected = tries[first, range(40)]
+    np.testing.assert_array_equal(drawn.latents[~in_doubt], expected[~in_doubt])
+    assert (drawn.latents[:, 1] <= 0).all()
+
+
 def test_refused_pictures_are_drawn_anew(model: Model, looked_at: list[int]) -> None:
-    """Each picture that is given out passes, the doubted ones alone were looked at and replaced."""
+    """Each picture that is given out passes, and those that were refused alone were replaced."""
     plan = Prior(SIZE, 1.0, seed=1)
-    first = plan.latents(range(40))
-    doubted = first[:, 1] > 0
+    first = last_points(plan, range(40))
+    refused = first[:, 1] > 0
 
     drawn = draw(model, plan, range(40))
 
-    assert drawn.redrawn == doubted.sum()
+    assert drawn.redrawn == refused.sum()
     assert 10 < drawn.redrawn < 30
-    assert np.array_equal(drawn.latents[~doubted], first[~doubted])
+    assert np.array_equal(drawn.latents[~refused], first[~refused])
     assert (drawn.latents[:, 1] <= 0).all()
-    chunks = np.split(doubted, [8, 16, 32])
-    assert looked_at[0] == chunks[0].sum()  # together, and with nobody else
-    assert max(looked_at) <= 32
+    assert looked_at[:2] == [8, refused[:8].sum()]  # together, and with nobody else
     assert (model.classify(drawn.images).probabilities.argmax(axis=1) != OTHER).all()
 
 
@@ -71,7 +124,7 @@ def test_the_first_attempt_that_passes_is_taken(model: Model) -> None:
 
     for row in range(40):
         tries = np.concatenate(
-            [plan.latents(range(row, row + 1), attempt) for attempt in range(ATTEMPTS + 1)]
+            [last_points(plan, [row], attempt) for attempt in range(ATTEMPTS + 1)]
         )
         passing = tries[tries[:, 1] <= 0]
         np.testing.assert_array_equal(drawn.latents[row], passing[0])
@@ -87,11 +140,16 @@ def test_the_first_attempt_that_passes_is_taken(model: Model) -> None:
     ],
     ids=lambda plan: plan.field,
 )
-def test_rows_do_not_depend_on_what_was_asked_for(model: Model, plan: Plan) -> None:
-    """Any part of the rows is that part of all of them, to the bit, drawn anew or not."""
+@pytest.mark.parametrize("name", ["model", "knowing"])
+def test_rows_do_not_depend_on_what_was_asked_for(
+    request: pytest.FixtureRequest, name: str, plan: Plan
+) -> None:
+    """Any part of the rows is that part of all of them, to the bit, taken and drawn anew or not."""
+    model: Model = request.getfixturevalue(name)
     whole = draw(model, plan, range(60))
 
-    assert whole.redrawn > 0
+    assert not np.array_equal(whole.latents, plan.latents(range(60)))
+    assert whole.redrawn > 0 or name == "knowing"
     for rows in (range(1), range(59, 60), range(3, 21), range(16, 32), range(31, 60)):
         part = draw(model, plan, rows)
         for field in ("images", "latents", "attributes"):
@@ -135,7 +193,7 @@ def test_open_gate_lets_everything_through(hands: Path, monkeypatch: pytest.Monk
         (Around(at(1.0), 0.0, seed=1), "around", 5),
         (InStyle(at(1.0), 1.0, 0.0, seed=1), "style", 5),
         (
-            Between(np.concatenate([at(-1).mean, at(1).mean]), np.array([0.0, 1.0]), 5),
+            Between(np.concatenate([at(-1.2).mean, at(1).mean]), np.array([0.0, 1.0]), 5),
             "between",
             2,
         ),
@@ -169,7 +227,7 @@ def test_attempts_have_an_end(model: Model, looked_at: list[int]) -> None:
 def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[int]) -> None:
     """Refused pictures beside those that were asked for cost no further attempt."""
     plan = Prior(SIZE, 1.0, seed=1)
-    passing = int(np.flatnonzero(plan.latents(range(8))[:, 1] <= 0)[0])
+    passing = int(np.flatnonzero(last_points(plan, range(8))[:, 1] <= 0)[0])
 
     drawn = draw(model, plan, range(passing, passing + 1))
 
@@ -179,9 +237,7 @@ def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[i
 
 def test_chunks_are_bounded(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows are drawn, no more than a chunk is decoded at once."""
-    sizes: list[int] = []
-    decode = model.decode
-    monkeypatch.setattr(model, "decode", lambda points: sizes.append(len(points)) or decode(points))
+    sizes = sizes_of_calls(model, "decode", monkeypatch)
 
     draw(model, Prior(SIZE, 1.0, seed=1), range(10 * DECODE_ROWS))
 

@@ -45,8 +45,8 @@ def test_encode_gives_standard_deviations(model: Model) -> None:
     np.testing.assert_allclose(posterior.own, flat @ weights["own"], atol=1e-5)
 
 
-def test_decode_draws_measures_and_doubts(model: Model) -> None:
-    """Pixels, what they measure and the doubt are those that numpy computes."""
+def test_decode_draws_and_measures(model: Model) -> None:
+    """Pixels and what they measure are those that numpy computes."""
     latent = np.array([[0.1, -0.2, 0.3, 0.4], [1, 1, -1, 0]], np.float32)
     weights = bundles.make_weights(0)
     pixels = 1 / (1 + np.exp(-(latent @ weights["draw"] + weights["ink"])))
@@ -55,9 +55,14 @@ def test_decode_draws_measures_and_doubts(model: Model) -> None:
 
     np.testing.assert_allclose(decoded.pixels.reshape(2, 784), pixels, atol=1e-5)
     np.testing.assert_allclose(decoded.attributes, bundles.measured_by_numpy(pixels), atol=1e-3)
-    np.testing.assert_allclose(
-        decoded.doubt, 1 / (1 + np.exp(-(latent @ weights["doubt"])[:, 0])), atol=1e-5
-    )
+
+
+def test_doubt_is_of_the_point_alone(model: Model) -> None:
+    """It is what numpy computes from where the point lies."""
+    latent = np.array([[0.1, -0.2, 0.3, 0.4], [1, 1, -1, 0]], np.float32)
+    logits = latent @ bundles.make_weights(0)["doubt"]
+
+    np.testing.assert_allclose(model.doubt(latent), 1 / (1 + np.exp(-logits[:, 0])), atol=1e-5)
 
 
 def test_steer_shows_at_p_what_was_at_matrix_p(model: Model) -> None:

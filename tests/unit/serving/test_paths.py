@@ -21,7 +21,7 @@ class Lamp:
     The classifier takes a picture for something else where the second number is too high there.
 
     Attributes:
-        gate: every picture is doubted.
+        gate: every point is in doubt.
         looked_at: how many pictures were.
     """
 
@@ -31,13 +31,17 @@ class Lamp:
         self.looked_at = 0
         self._highest = highest
 
+    def doubt(self, latents: Floats) -> Floats:
+        """Doubt every point."""
+        return np.ones(len(latents), np.float32)
+
     def decode(self, latents: Floats) -> Decoded:
         """Draw the lamp, and a mark where it is too high."""
         pixels = np.zeros((len(latents), 28, 28), np.float32)
         pixels[:, 0, :] = np.clip(latents[:, :1], 0, 1) ** 4
         pixels[:, 1, 0] = latents[:, 1] > self._highest
         measured = np.zeros((len(latents), 4), np.float32)
-        return Decoded(pixels, measured, np.ones(len(latents), np.float32))
+        return Decoded(pixels, measured)
 
     def classify(self, images: NDArray[np.uint8]) -> Verdicts:
         """Look for the mark."""

@@ -50,7 +50,7 @@ def test_the_bundle_is_whole(enrolled: Path) -> None:
 
 def test_graphs_tell_nothing_of_this_machine(enrolled: Path) -> None:
     """The graphs hold no path, no stack trace, no external data and the pinned versions."""
-    for name in (bundle.CLASSIFIER, bundle.ENCODER, bundle.DECODER):
+    for name in bundle.GRAPHS:
         data = (enrolled / name).read_bytes()
         model = onnx.load_from_string(data)
 
@@ -92,7 +92,7 @@ def test_the_default_recipe_knows_what_it_was_enrolled_with(tmp_path: Path) -> N
     (probabilities,) = session.run(["probabilities"], {"images": kept.forms})
     assert probabilities[0].argmax() == 0
     assert loaded.manifest.decision.priors == (1 / 3, 1 / 3, 1 / 3)
-    assert set(loaded.manifest.metrics) == {"trustworthiness", "refused", "asked"}
+    assert set(loaded.manifest.metrics) == {"trustworthiness", "refused", "doubted"}
     assert loaded.manifest.parity.classifier <= 1e-5
     assert len(loaded.contents[bundle.CLASSIFIER]) < 3_000_000
     assert kept.cnn_history == {}
