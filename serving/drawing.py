@@ -7,14 +7,15 @@ picture is shown to the classifier. If that does not call it the digit, it is dr
 points, until it passes or the attempts are spent.
 
 ``draw`` is a pure function of model, plan and row numbers. Matrix kernels round differently for
-different numbers of rows, so whatever is done is done to the same rows together: the first attempt
-is made at a whole chunk, whatever part of it was asked for, each later one at all rows of the chunk
-that were refused so far; within an attempt, points are taken anew for all rows that are in doubt so
-far, and what is in doubt in the end is looked at together. The first chunks are small and the later
-ones large, so that few pictures come soon and many come fast.
+different numbers of rows, so whatever is done is done to the same rows together, whatever part of
+them was asked for. Points are taken for a whole span of rows, and anew for all of it that is in
+doubt so far. Pictures are drawn by chunks of a span: the first attempt is made at a whole chunk,
+each later one at all rows of the chunk that were refused so far, and what is in doubt in the end is
+looked at together. The first spans are small and the later ones large, so that few pictures come
+soon and many come fast.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,12 +27,18 @@ from serving.generate import Along, Plan
 from serving.model import OTHER, Model
 from serving.steering import NAMES, goals, steer
 
-__all__ = ["ATTEMPTS", "DECODE_ROWS", "TRIES", "Drawn", "as_bytes", "draw", "passing", "steps"]
+__all__ = [
+    "ATTEMPTS", "DECODE_ROWS", "SPAN_ROWS", "TRIES",
+    "Drawn", "as_bytes", "draw", "passing", "spans", "steps",
+]  # fmt: skip
 
 DECODE_ROWS = 64
 """The most rows that are decoded at once; each multiple of it begins a chunk."""
 
-_FIRST_ROWS = 8  # of the first chunk
+SPAN_ROWS = 256
+"""The most rows whose points are taken at once; each multiple of it begins a span."""
+
+_FIRST_ROWS = 8  # of the first span
 _ROTATION = NAMES.index("rotation")
 _MEASURED = [column for column in range(len(NAMES)) if column != _ROTATION]
 
@@ -92,20 +99,28 @@ def draw(model: Model, plan: Plan, rows: range) -> Drawn:
         CannotDraw: not all of them could be had as pictures of the digit.
         ModelFault: a graph answered with something that its contract rules out.
     """
-    return next(filter(None, steps(model, plan, rows)))
+    parts = [part for span in spans(rows) for part in steps(model, plan, span) if part]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def spans(rows: range) -> Iterator[range]:
+    """Yield these rows by the span that they lie in: of 8, 8, 16 and so on, up to ``SPAN_ROWS``."""
+    for span in _cut(rows, SPAN_ROWS):
+        yield _common(rows, span)
 
 
 def steps(model: Model, plan: Plan, rows: range) -> Iterator[Drawn | None]:
-    """Do as ``draw`` does, bit by bit: yield ``None`` while there is more to do, then the pictures.
+    """Do as ``draw`` does for rows of one span, bit by bit.
 
-    Each further attempt at a chunk is another step: rows that take many attempts need not hold a
-    thread for all of them.
+    Yields each chunk's pictures, in order, and ``None`` where another attempt at one is due: rows
+    that take many attempts need not hold a thread for all of them.
     """
-    parts = []
-    for chunk in _chunks(rows):
-        wanted = range(max(rows.start, chunk.start), min(rows.stop, chunk.stop))
-        parts.append((yield from _draw_chunk(model, plan, chunk, wanted)))
-    yield _joined(parts)
+    [span] = _cut(rows, SPAN_ROWS)
+    latents, doubt = _points(model, plan, span, 0)
+    for chunk in _cut(rows, DECODE_ROWS):
+        part = slice(chunk.start - span.start, chunk.stop - span.start)
+        first = _sketch(model, plan, chunk, latents[part], doubt[part])
+        yield from _finish(model, plan, chunk, _common(rows, chunk), first)
 
 
 def passing(
@@ -133,32 +148,38 @@ def as_bytes(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(pixels, out=pixels).astype(np.uint8)
 
 
-def _draw_chunk(
-    model: Model, plan: Plan, chunk: range, wanted: range
-) -> Generator[None, None, Drawn]:
-    """Draw a chunk until what is wanted of it passes, and return that; yield between attempts."""
+def _finish(
+    model: Model, plan: Plan, chunk: range, wanted: range, sketch: _Sketch
+) -> Iterator[Drawn | None]:
+    """Draw refused pictures of a chunk anew until what is wanted of it passes, and yield that.
+
+    Args:
+        model: that draws and looks at them.
+        plan: where they lie.
+        chunk: numbers of its rows.
+        wanted: which of them were asked for.
+        sketch: the first attempt at the chunk; it is filled with what comes of the others.
+    """
     part = slice(wanted.start - chunk.start, wanted.stop - chunk.start)
-    sketch = _sketch(model, plan, chunk, 0)
     missing = first_missing = np.flatnonzero(~sketch.passes[part])
     for attempt in range(1, ATTEMPTS + 1) if plan.has_chance else ():
         if not missing.size:
             break
-        yield
+        yield None
         # Those that are not wanted too: else what is would depend on what is not.
         refused = np.flatnonzero(~sketch.passes)
         again = [chunk[place] for place in refused]
-        sketch.replace(refused, _sketch(model, plan, again, attempt))
+        points = _points(model, plan, again, attempt)
+        sketch.replace(refused, _sketch(model, plan, again, *points))
         missing = np.flatnonzero(~sketch.passes[part])
     if missing.size:
         problem = _problem(plan, wanted, len(first_missing), wanted[missing[0]])
         raise CannotDraw(plan.field, problem)
     images, latents, attributes = sketch.images, sketch.latents, sketch.attributes
-    return Drawn(images[part], latents[part], attributes[part], len(first_missing))
+    yield Drawn(images[part], latents[part], attributes[part], len(first_missing))
 
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:
-    if len(parts) == 1:
-        return parts[0]
     return Drawn(
         np.concatenate([part.images for part in parts]),
         np.concatenate([part.latents for part in parts]),
@@ -167,18 +188,28 @@ def _joined(parts: Sequence[Drawn]) -> Drawn:
     )
 
 
-def _chunks(rows: range) -> Iterator[range]:
-    """Yield the chunks that hold these rows: of 8, 8, 16 and so on, up to ``DECODE_ROWS``."""
-    at = rows.start - rows.start % DECODE_ROWS
+def _cut(rows: range, most: int) -> Iterator[range]:
+    """Yield the pieces of all rows that hold these: of 8, 8, 16 and so on, up to ``most``."""
+    at = rows.start - rows.start % most
     while at < rows.stop:
-        stop = at + min(max(at, _FIRST_ROWS), DECODE_ROWS)
+        stop = at + min(max(at, _FIRST_ROWS), most)
         if stop > rows.start:
             yield range(at, stop)
         at = stop
 
 
-def _sketch(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> _Sketch:
-    latents, doubt = _points(model, plan, rows, attempt)
+def _common(one: range, other: range) -> range:
+    return range(max(one.start, other.start), min(one.stop, other.stop))
+
+
+def _sketch(
+    model: Model,
+    plan: Plan,
+    rows: Sequence[int],
+    latents: NDArray[np.float32],
+    doubt: NDArray[np.float32],
+) -> _Sketch:
+    """Draw an attempt's points, as ``_points`` has them for these rows."""
     pixels, measured = model.decode(latents)
     attributes = np.zeros((len(rows), len(NAMES)), np.float32)
     attributes[:, _MEASURED] = measured

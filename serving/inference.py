@@ -7,7 +7,7 @@ when its caller has gone.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
-from serving.drawing import DECODE_ROWS, Drawn, steps
+from serving.drawing import Drawn, spans, steps
 from serving.errors import Overloaded
 from serving.generate import Between, Plan
 from serving.metrics import Metrics
@@ -23,9 +23,7 @@ from serving.model import CLASSIFY_ROWS, Model, Posterior, Verdicts
 from serving.paths import lay
 from serving.workers import Workers
 
-__all__ = ["GENERATE_ROWS", "Inference", "Variants"]
-
-GENERATE_ROWS = DECODE_ROWS  # so that a chunk is drawn by one thread alone
+__all__ = ["Inference", "Variants"]
 
 T = TypeVar("T")
 
@@ -42,6 +40,14 @@ class Variants:
     """
 
     chunks: list[bytes]
+    redrawn: int
+
+
+class _Chunk(NamedTuple):
+    """Pictures of a request that are done: as bytes, how many, and how many were drawn anew."""
+
+    encoded: bytes
+    pictures: int
     redrawn: int
 
 
@@ -113,8 +119,9 @@ class Inference:
     ) -> Variants:
         """Return the first ``count`` pictures of the plan, each chunk of them as ``encode`` has it.
 
-        However many there are, no more jobs than keep the threads busy are in line at once, and
-        none is long: those of other requests come in between.
+        Spans of pictures are drawn side by side, and each step of one is a job. However many
+        there are, no more jobs than keep the threads busy are in line at once, and none is long:
+        those of other requests come in between.
 
         Raises:
             DeadlineExpired: the deadline passed between two jobs.
@@ -122,16 +129,18 @@ class Inference:
         """
         turns = asyncio.Semaphore(self._workers.threads + 1)  # one waits for a thread that is done
 
-        async def chunk(rows: range) -> tuple[bytes, int]:
+        async def span(rows: range) -> list[_Chunk]:
+            drawing = steps(model, plan, rows)
+            chunks: list[_Chunk] = []
             async with turns:
-                drawing = steps(model, plan, rows)
-                done = None
-                while done is None:
-                    done = await self._workers.run(deadline, self._go_on, drawing, encode)
-                return done
+                while sum(chunk.pictures for chunk in chunks) < len(rows):
+                    chunk = await self._workers.run(deadline, self._go_on, drawing, encode)
+                    chunks += [chunk] if chunk else []
+            return chunks
 
-        chunks = await _all(chunk(range(*span)) for span in _spans(count, GENERATE_ROWS))
-        return Variants([chunk for chunk, _ in chunks], sum(redrawn for _, redrawn in chunks))
+        parts = await _all(span(rows) for rows in spans(range(count)))
+        chunks = [chunk for part in parts for chunk in part]
+        return Variants([chunk.encoded for chunk in chunks], sum(chunk.redrawn for chunk in chunks))
 
     def _line_up(self, model: Model) -> Batcher:
         """Make the line before ``model``; it goes when the model does."""
@@ -155,15 +164,15 @@ class Inference:
 
     def _go_on(
         self, drawing: Iterator[Drawn | None], encode: Callable[[Drawn], bytes]
-    ) -> tuple[bytes, int] | None:
-        """Do the next step; after the last, return the bytes, and how many were drawn anew."""
+    ) -> "_Chunk | None":
+        """Do the next step; return what it has finished, if anything."""
         with self._infer.time():
             drawn = next(drawing)
         if drawn is None:
             return None
         self._redrawn.inc(drawn.redrawn)
         with self._encode.time():
-            return encode(drawn), drawn.redrawn
+            return _Chunk(encode(drawn), len(drawn.images), drawn.redrawn)
 
 
 async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -180,15 +189,11 @@ async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 async def _in_chunks(batcher: Batcher, images: Images, deadline: Deadline) -> Verdicts:
     chunks = await asyncio.gather(
         *(
-            batcher.classify(images[start:stop], deadline)
-            for start, stop in _spans(len(images), CLASSIFY_ROWS)
+            batcher.classify(images[start : start + CLASSIFY_ROWS], deadline)
+            for start in range(0, len(images), CLASSIFY_ROWS)
         )
     )
     return Verdicts(
         probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
         llr=np.concatenate([chunk.llr for chunk in chunks]),
     )
-
-
-def _spans(count: int, size: int) -> list[tuple[int, int]]:
-    return [(start, min(start + size, count)) for start in range(0, count, size)]

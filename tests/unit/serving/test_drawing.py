@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from serving import drawing
 from serving.bundle import Gate
-from serving.drawing import ATTEMPTS, DECODE_ROWS, TRIES, draw
+from serving.drawing import ATTEMPTS, DECODE_ROWS, SPAN_ROWS, TRIES, draw
 from serving.errors import CannotDraw
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import OTHER, Model, Posterior
@@ -245,13 +246,17 @@ def test_chunks_are_bounded(model: Model, monkeypatch: pytest.MonkeyPatch) -> No
     assert sizes[0] == 8
 
 
-@pytest.mark.parametrize("stop", [1, 5, 64, 65, 200])
+@pytest.mark.parametrize("stop", [1, 5, 64, 65, 200, 300])
 def test_little_more_is_drawn_than_asked_for(
     model: Model, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    """The padding of a chunk is bounded by what is asked for, or by the largest chunk."""
+    """What is drawn beside what is asked for is bounded by that, or by the largest chunk."""
     first: list[range] = []
     plan = Prior(SIZE, 1.0, seed=1)
+    decoded = sizes_of_calls(model, "decode", monkeypatch)
+    monkeypatch.setattr(
+        drawing, "passing", lambda _model, images, _doubt: np.ones(len(images), bool)
+    )
 
     class Watched(Prior):
         def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
@@ -261,7 +266,20 @@ def test_little_more_is_drawn_than_asked_for(
             return plan.latents(rows, attempt)
 
     draw(model, Watched(SIZE, 1.0, seed=1), range(stop))
-    drawn = [row for rows in first for row in rows]
+    placed = [row for rows in first for row in rows]
 
-    assert drawn == list(range(len(drawn)))
-    assert stop <= len(drawn) <= min(max(8, 2 * stop), stop + DECODE_ROWS)
+    assert placed == list(range(len(placed)))
+    assert stop <= len(placed) <= min(max(8, 2 * stop), stop + SPAN_ROWS)
+    assert stop <= sum(decoded) <= min(max(8, 2 * stop), stop + DECODE_ROWS)
+
+
+def test_pictures_do_not_depend_on_the_spans(knowing: Model) -> None:
+    """Points are screened by the span, pictures drawn by the chunk, and asked for as one likes."""
+    plan = Around(at(0.2), 1.0, seed=3)
+    whole = draw(knowing, plan, range(600))
+
+    for rows in (range(300), range(70, 130), range(255, 257), range(500, 600)):
+        part = draw(knowing, plan, rows)
+        for field in ("images", "latents", "attributes"):
+            expected = getattr(whole, field)[rows.start : rows.stop]
+            assert np.array_equal(getattr(part, field), expected)
