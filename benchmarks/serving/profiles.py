@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from benchmarks.serving.processes import ROOT
+from serving.bundle import SCHEMA_VERSION
 
 __all__ = ["models"]
 
-_CACHE = Path("runs/serving-benchmark/bundles")
+_CACHE = Path(f"runs/serving-benchmark/bundles-{SCHEMA_VERSION}")
 _PICTURE = "training/samples/two.jpg"
 
 
