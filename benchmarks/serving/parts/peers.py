@@ -80,5 +80,5 @@ def _check_answer(stage: Stage, server: Server, case: Case, graph: Path) -> None
         if answer.raw_output_contents
         else np.array(answer.outputs[place].contents.fp32_contents, np.float32)
     )
-    if not np.allclose(found, expected[0], atol=1e-5):
-        raise BenchmarkError(f"{server.name}: expected {expected[0]}, found {found}")
+    if found.size != expected.size or not np.allclose(found, expected[0], atol=1e-5):
+        raise BenchmarkError(f"{server.name}: expected {expected[0]}, found {found}: {answer}")
