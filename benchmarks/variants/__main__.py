@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in (
-        ("judge", "train the two judges, about 10 minutes on one core"),
+        ("judge", "train the judges, about 20 minutes on one core"),
         ("run", "study writers one by one, then write the tables; stopped, it can be gone on with"),
         ("bytes", "row 8: ask real servers for the same variants, and compare their bytes"),
         ("sheet", "real, augmented and generated pictures side by side, as a PNG"),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.variants import identity, report, sheet
-from benchmarks.variants.judges import JudgeConfig, load_judges, train_judges
+from benchmarks.variants.judges import FILES, JudgeConfig, load_judges, train_judges
 from benchmarks.variants.measures import NEIGHBOURS
 from benchmarks.variants.population import FOLD_NAMES, Population, Subject, gather, subjects
 from benchmarks.variants.study import Record, study_others, study_shipped
@@ -34,7 +34,8 @@ def judge(options: argparse.Namespace) -> None:
     """Train the judges and print what they are worth."""
     config = JudgeConfig()
     if options.steps is not None:
-        config = replace(config, digit_steps=options.steps, hand_steps=options.steps)
+        steps = options.steps
+        config = replace(config, digit_steps=steps, hand_steps=steps, veiled_steps=steps)
     figures = train_judges(_corpus(options.mnist, options.qmnist), config, options.judges)
     print(json.dumps(figures, indent=1))
 
@@ -141,12 +142,13 @@ def _corpus(mnist: Path, qmnist: Path) -> WriterDigits:
 
 def _folders(options: argparse.Namespace) -> dict[str, Path]:
     """Return where each part's figures are kept, by all but the code that decides them."""
-    judged = _bytes(options.judges / "digit.npz", options.judges / "hand.npz")
+    digit, hand, veiled = (options.judges / file for file in FILES)
+    judged = _bytes(digit, hand)
     shipped = _bytes(base.HERE / base.WEIGHTS, base.HERE / base.CALIBRATION,
                      generator.HERE / generator.WEIGHTS)  # fmt: skip
     decided = {
         _OTHERS: judged + f"{SEED.augment}{SEED.vae}{RECIPES[DEFAULT].augment}".encode(),
-        _SHIPPED: judged + shipped + RECIPES[DEFAULT].sha256().encode(),
+        _SHIPPED: judged + _bytes(veiled) + shipped + RECIPES[DEFAULT].sha256().encode(),
     }
     return {
         part: options.runs

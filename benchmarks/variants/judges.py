@@ -1,11 +1,12 @@
-"""The two judges: networks that the generators never saw, and that nothing served is made of.
+"""The judges: networks that the generators never saw, and that nothing served is made of.
 
 *Digit judge*: which digit a picture shows. Trained on everybody but validation writers, and
 measured on these. *Hand judge*: an embedding in which pictures by one hand lie together. Trained on
 folds 2 to 4, with another architecture and another seed than the base that is served, so that
-neither development nor validation writers are known to it.
+neither development nor validation writers are known to it. *Veiled judge*: a hand judge that was
+trained not to go by what can be steered (``veil``).
 
-Both are kept as plain arrays in a folder of runs, beside figures that say how far to trust them.
+All are kept as plain arrays in a folder of runs, beside figures that say how far to trust them.
 """
 
 import json
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmarks.variants.jostle import jostle
+from benchmarks.variants.veil import Veil
 from serving.bundle import replace_file
 from training.contrast import BatchConfig, Batches, contrastive
 from training.errors import Diverged, WeightsError
@@ -38,6 +40,7 @@ Scores = NDArray[np.float64]
 Network = TypeVar("Network", bound=nn.Module)
 
 FIGURES = "figures.json"
+FILES = ("digit.npz", "hand.npz", "veiled.npz")
 _SEED = 20_417
 _LEARNERS = (1, 2, 3, 4)
 _HAND_LEARNERS = (2, 3, 4)
@@ -53,12 +56,14 @@ class JudgeConfig:
         digit_steps: updates of the digit judge, on ``digit_batch`` pictures each.
         digit_batch: pictures.
         hand_steps: updates of the hand judge.
+        veiled_steps: updates of the veiled one.
         batch: pictures of each of these.
     """
 
     digit_steps: int = 2000
     digit_batch: int = 128
     hand_steps: int = 2000
+    veiled_steps: int = 1500
     batch: BatchConfig = field(default_factory=lambda: BatchConfig(2, 24, 4))
 
 
@@ -131,18 +136,22 @@ class DigitJudge(nn.Module):
 
 @dataclass(frozen=True)
 class Judges:
-    """Both, ready to be asked.
+    """All of them, ready to be asked.
 
     Attributes:
         digit_judge: names digits.
         hand_judge: places pictures by their hand.
         threshold: cosine at which as many foreign pictures pass for own ones as own ones fail,
             among development writers.
+        veiled_judge: places pictures by what of their hand cannot be steered.
+        veiled_threshold: the same for it.
     """
 
     digit_judge: DigitJudge
     hand_judge: HandJudge
     threshold: float
+    veiled_judge: HandJudge
+    veiled_threshold: float
 
     def digits(self, images: Images) -> NDArray[np.int64]:
         """Return the digit that each of the images (n, 28, 28) shows, shape (n,)."""
@@ -152,6 +161,11 @@ class Judges:
     def features(self, images: Images) -> Features:
         """Return a unit vector for each of the images (n, 28, 28), shape (n, 160)."""
         return _each(self.hand_judge, images)
+
+    def passes_veiled(self, images: Images, form: Images) -> float:
+        """Return the share of images (n, 28, 28) that the veiled judge takes for form's hand."""
+        own = _each(self.veiled_judge, images) @ _each(self.veiled_judge, form[None])[0]
+        return float((own >= self.veiled_threshold).mean())
 
 
 def _each(network: nn.Module, images: Images) -> Features:
@@ -163,7 +177,7 @@ def _each(network: nn.Module, images: Images) -> Features:
 
 
 def train_judges(data: WriterDigits, config: JudgeConfig, out: Path) -> dict[str, float]:
-    """Train both, measure them on writers they do not know, write all to ``out``.
+    """Train them, measure them on writers they do not know, write all to ``out``.
 
     Args:
         data: MNIST's training set with its writers.
@@ -177,9 +191,10 @@ def train_judges(data: WriterDigits, config: JudgeConfig, out: Path) -> dict[str
         Diverged: a loss is no longer a finite number.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for name, train in (("digit", _train_digit_judge), ("hand", _train_hand_judge)):
-        if not (out / f"{name}.npz").exists():
-            _write(train(data, config), out / f"{name}.npz")
+    trainers = (_train_digit_judge, _train_hand_judge, _train_veiled_judge)
+    for file, train in zip(FILES, trainers, strict=True):
+        if not (out / file).exists():
+            _write(train(data, config), out / file)
     figures = _measure(*_load(out), data)
     text = json.dumps({"seed": _SEED, **asdict(config), "figures": figures}, indent=1) + "\n"
     replace_file(out / FIGURES, text.encode())
@@ -192,16 +207,18 @@ def load_judges(folder: Path) -> Judges:
     Raises:
         WeightsError: a file is missing or damaged; says how to make it.
     """
-    digit, hand = _load(folder)
+    digit, hand, veiled = _load(folder)
     figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))["figures"]
-    return Judges(digit, hand, figures["hand_threshold_dev"])
+    return Judges(
+        digit, hand, figures["hand_threshold_dev"], veiled, figures["veiled_threshold_dev"]
+    )
 
 
-def _load(folder: Path) -> tuple[DigitJudge, HandJudge]:
-    digit, hand = DigitJudge(), HandJudge()
-    _read(digit, folder / "digit.npz")
-    _read(hand, folder / "hand.npz")
-    return digit.eval(), hand.eval()
+def _load(folder: Path) -> tuple[DigitJudge, HandJudge, HandJudge]:
+    digit, hand, veiled = DigitJudge(), HandJudge(), HandJudge()
+    for network, file in zip((digit, hand, veiled), FILES, strict=True):
+        _read(network, folder / file)
+    return digit.eval(), hand.eval(), veiled.eval()
 
 
 def _train_digit_judge(data: WriterDigits, config: JudgeConfig) -> DigitJudge:
@@ -223,22 +240,40 @@ def _train_digit_judge(data: WriterDigits, config: JudgeConfig) -> DigitJudge:
 
 def _train_hand_judge(data: WriterDigits, config: JudgeConfig) -> HandJudge:
     seen = data.where(data.by_folds(*_HAND_LEARNERS))
-    images, writers = torch.from_numpy(seen.digits.images), torch.from_numpy(seen.writers)
-    digits = torch.from_numpy(seen.digits.labels)
-    generator = torch.Generator().manual_seed(_SEED + 1)
-    random = np.random.default_rng(_SEED + 1)
+    return _train_by_hand(seen, config, config.hand_steps, _SEED + 1, "hand judge")
+
+
+def _train_veiled_judge(data: WriterDigits, config: JudgeConfig) -> HandJudge:
+    seen = data.where(data.by_folds(*_HAND_LEARNERS))
+    veil = Veil(seen, np.random.default_rng(_SEED + 3))
+    return _train_by_hand(seen, config, config.veiled_steps, _SEED + 2, "veiled judge", veil)
+
+
+def _train_by_hand(
+    seen: WriterDigits,
+    config: JudgeConfig,
+    steps: int,
+    seed: int,
+    title: str,
+    veil: Veil | None = None,
+) -> HandJudge:
+    images, digits = seen.digits.images, seen.digits.labels
+    writers, labels = torch.from_numpy(seen.writers), torch.from_numpy(digits)
+    generator = torch.Generator().manual_seed(seed)
+    random = np.random.default_rng(seed)
     batches = Batches(seen, np.arange(len(seen.writers)), config.batch, random)
     network = HandJudge()
 
     def loss() -> Tensor:
-        rows = torch.from_numpy(batches.draw())
-        pixels = jostle(images[rows].float() / 255, generator)
+        rows = batches.draw()
+        shown = veil(images[rows], digits[rows]) if veil else images[rows]
+        pixels = jostle(torch.from_numpy(shown).float() / 255, generator)
         with torch.autocast("cpu", torch.bfloat16):
             maps = network.trunk(pixels.unsqueeze(1))
         kept = torch.rand(maps.shape, generator=generator) >= 0.35
-        return contrastive(network.place(maps.float() * kept / 0.65), digits[rows], writers[rows])
+        return contrastive(network.place(maps.float() * kept / 0.65), labels[rows], writers[rows])
 
-    return _train(network, loss, config.hand_steps, generator, "hand judge")
+    return _train(network, loss, steps, generator, title)
 
 
 def _train(
@@ -281,17 +316,21 @@ def _average(slow: dict[str, Tensor], network: nn.Module, keep: float) -> None:
             slow[name].lerp_(fast, 1 - keep)
 
 
-def _measure(digit: DigitJudge, hand: HandJudge, data: WriterDigits) -> dict[str, float]:
+def _measure(
+    digit: DigitJudge, hand: HandJudge, veiled: HandJudge, data: WriterDigits
+) -> dict[str, float]:
     held_out = data.where(data.validation())
     named = _each(digit, held_out.digits.images).argmax(axis=1)
-    dev, validation = (_scores(hand, data, fold) for fold in (DEV, VALIDATION))
-    return {
-        "digit_accuracy_validation": float((named == held_out.digits.labels).mean()),
-        "hand_auc_dev": auc(*dev),
-        "hand_auc_validation": auc(*validation),
-        "hand_eer_validation": eer(*validation),
-        "hand_threshold_dev": _threshold(*dev),
-    }
+    figures = {"digit_accuracy_validation": float((named == held_out.digits.labels).mean())}
+    for name, judge in (("hand", hand), ("veiled", veiled)):
+        dev, validation = (_scores(judge, data, fold) for fold in (DEV, VALIDATION))
+        figures |= {
+            f"{name}_auc_dev": auc(*dev),
+            f"{name}_auc_validation": auc(*validation),
+            f"{name}_eer_validation": eer(*validation),
+            f"{name}_threshold_dev": _threshold(*dev),
+        }
+    return figures
 
 
 def _scores(hand: HandJudge, data: WriterDigits, fold: int) -> tuple[Scores, Scores]:

@@ -129,6 +129,9 @@ def _attributes(records: Mapping[int, Record]) -> Iterator[Line]:
         own = _one(records, kept("own-share", name))
         yield Line(5, f"{name}: share of own, steered minus not", own, ">= -0.02",
                    own[SHIPPED].value >= -0.02)  # fmt: skip
+        veiled = _one(records, kept("own-share-veiled", name))
+        yield Line(5, f"{name}: the same, by a judge that does not go by what is steered", veiled,
+                   ">= -0.02", veiled[SHIPPED].value >= -0.02)  # fmt: skip
         alike = _one(records, kept("own-share", name, alike=True))
         yield Line(5, f"{name}: the same beside the enrolment picture steered alike", alike)
         yield Line(5, f"{name}: refused values, share", _one(records, mean(f"unfit/{name}")))

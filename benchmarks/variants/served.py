@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.variants.bending import Bending
 from serving.drawing import Drawn, draw
 from serving.errors import CannotDraw
 from serving.generate import Along, Between, Plan, Prior
 from serving.model import Decoded, Model, Posterior, Steered, Verdicts
 from serving.paths import lay
-from serving.steering import Target, goals, steer
+from serving.steering import Target
 from training.learned import Learned
 from training.screen import Screened
-from training.steer import Steer
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -37,7 +37,7 @@ class Served:
         self._vae = learned.vae
         self._screen = screened.screen.eval()
         self._classifier = learned.classifier.graph()
-        self._steer = Steer().eval()
+        self._bending = Bending()
         self.latent_size = learned.vae.latent
         self.gate = screened.threshold
 
@@ -63,15 +63,12 @@ class Served:
     @torch.inference_mode()
     def decode(self, latents: Floats) -> Decoded:
         """Return what is at each latent point (n, z)."""
-        pixels = self._vae.decode(torch.from_numpy(latents))
-        attributes = self._steer.attributes(pixels)
-        return Decoded(pixels.numpy(), attributes.numpy())
+        pixels = self._vae.decode(torch.from_numpy(latents)).numpy()
+        return Decoded(pixels, self._bending.attributes(pixels))
 
-    @torch.inference_mode()
     def steer(self, pixels: Floats, matrix: Floats, pen: Floats) -> Steered:
         """Return pictures (n, 28, 28), bent and redrawn."""
-        steered, attributes = self._steer(*map(torch.from_numpy, (pixels, matrix, pen)))
-        return Steered(steered.numpy(), attributes.numpy())
+        return self._bending.steer(pixels, matrix, pen)
 
     def prior(self, count: int, seed: int) -> Drawn:
         """Return pictures of the prior at temperature 1, as the server draws them."""
@@ -99,12 +96,7 @@ class Served:
 
     def steered(self, images: Images, targets: dict[str, float]) -> Images:
         """Return given pictures (n, 28, 28) with these attributes, by the server's steering."""
-        pixels = (images / 255).astype(np.float32)
-        with torch.inference_mode():
-            measured = self._steer.attributes(torch.from_numpy(pixels)).numpy()
-        wanted = goals(_absolute(targets), np.zeros(len(images)), measured)
-        result = steer(cast(Model, self), pixels, measured, wanted)
-        return np.rint(np.clip(result.pixels, 0, 1) * 255).astype(np.uint8)
+        return self._bending.bend(images, _absolute(targets), np.zeros(len(images)))
 
     def _draw(self, plan: Plan, count: int) -> Drawn:
         return draw(cast(Model, self), plan, range(count))

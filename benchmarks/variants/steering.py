@@ -61,6 +61,7 @@ def _study(case: "Case", served: Served, name: str) -> Record:
         f"own/steered {name}": float(own.mean()),
         f"own-share/steered {name}": float((own >= judges.threshold).mean()),
         f"own-share-alike/steered {name}": _alike(case, served, drawn, name),
+        f"own-share-veiled/steered {name}": judges.passes_veiled(images, case.subject.form),
     }
 
 

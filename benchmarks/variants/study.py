@@ -151,6 +151,7 @@ def _likeness(case: Case, name: str, images: Images) -> Record:
         f"digit/{name}": float((judges.digits(images) == case.population.digit).mean()),
         f"own/{name}": float(own.mean()),
         f"own-share/{name}": float((own >= judges.threshold).mean()),
+        f"own-share-veiled/{name}": judges.passes_veiled(images, case.subject.form),
         f"own-variance/{name}": float(own.var(ddof=1)),
         f"variance/{name}": variance(features),
     }

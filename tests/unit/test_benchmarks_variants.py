@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.variants import claims, report
+from benchmarks.variants.bending import Bending
 from benchmarks.variants.claims import FAILS, HOLDS, OPEN, Verdict, overall
 from benchmarks.variants.classifiers import changed, noisy
 from benchmarks.variants.figures import (
@@ -30,6 +31,7 @@ from benchmarks.variants.measures import (
     unevenness,
     variance,
 )
+from benchmarks.variants.veil import Veil
 from training.contrast import BatchConfig
 from training.data import Digits
 from training.errors import WeightsError
@@ -173,6 +175,22 @@ def test_the_tables_hold_every_row_and_claim(tmp_path):
     assert "python -m x" in text
 
 
+def test_a_veil_hides_what_can_be_steered(random):
+    """Each picture gets another pen, among those of the digit's pictures, and another turn."""
+    bars = np.zeros((40, 28, 28), np.uint8)
+    bars[:, 5:23, 12:15] = 255
+    known = bars.copy()
+    known[20:, 5:23, 10:17] = 255  # half of them by a pen of seven pixels instead of three
+    digits = Digits(known, np.zeros(40, np.uint8))
+    veil = Veil(WriterDigits(digits, np.arange(40, dtype=np.int32)), random)
+
+    shown = veil(bars, digits.labels)
+
+    measured = Bending().attributes((shown / 255).astype(np.float32))
+    assert np.ptp(measured[:, 0]) > 1  # all pens were alike
+    assert np.ptp(measured[:, 1]) > 10  # and all upright
+
+
 def test_judges_come_back_as_they_were_trained(random, tmp_path):
     """Written and read, they answer the same; training is not done twice; a missing one is told."""
     count = 600
@@ -181,7 +199,7 @@ def test_judges_come_back_as_they_were_trained(random, tmp_path):
         np.repeat(np.arange(10, dtype=np.uint8), count // 10),
     )
     data = WriterDigits(digits, np.tile(np.arange(10, dtype=np.int32), count // 10))
-    config = JudgeConfig(2, 8, 2, BatchConfig(2, 3, 2))
+    config = JudgeConfig(2, 8, 2, 2, BatchConfig(2, 3, 2))
     figures = train_judges(data, config, tmp_path)
     written = (tmp_path / "hand.npz").stat().st_mtime_ns
     assert train_judges(data, config, tmp_path) == figures
@@ -190,6 +208,7 @@ def test_judges_come_back_as_they_were_trained(random, tmp_path):
     features = judges.features(digits.images[:5])
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
     assert set(judges.digits(digits.images)) <= set(range(10))
+    assert judges.passes_veiled(digits.images[:1], digits.images[0]) == 1
     (tmp_path / "digit.npz").unlink()
     with pytest.raises(WeightsError, match=r"digit\.npz: no judge .* judge --mnist"):
         load_judges(tmp_path)
