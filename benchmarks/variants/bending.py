@@ -43,11 +43,19 @@ class Bending:
             targets: by name of the attribute.
             shares: shape (n,), how far each is from a target's first value (0) to its last (1).
         """
-        measured = self.attributes((images / 255).astype(np.float32))
-        return self.to(images, goals(targets, shares, measured))
+        pixels = _pixels(images)
+        measured = self.attributes(pixels)
+        return self._steered(pixels, measured, goals(targets, shares, measured))
 
     def to(self, images: Images, wanted: Goals) -> Images:
         """Return pictures (n, 28, 28) with the attributes that are wanted, as nearly as may be."""
-        pixels = (images / 255).astype(np.float32)
-        result = steer(cast(Model, self), pixels, self.attributes(pixels), wanted)
+        pixels = _pixels(images)
+        return self._steered(pixels, self.attributes(pixels), wanted)
+
+    def _steered(self, pixels: Floats, measured: Floats, wanted: Goals) -> Images:
+        result = steer(cast(Model, self), pixels, measured, wanted)
         return np.rint(np.clip(result.pixels, 0, 1) * 255).astype(np.uint8)
+
+
+def _pixels(images: Images) -> Floats:
+    return (images / 255).astype(np.float32)

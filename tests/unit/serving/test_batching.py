@@ -57,6 +57,15 @@ class Hand:
                 await asyncio.sleep(0)
 
 
+async def lone_hand() -> Hand:
+    """Return one that has run once, so knows what that costs, and was idle for long since."""
+    hand = Hand()
+    hand.ask(1)
+    await hand.work()
+    hand.backlog.idle = 1.0
+    return hand
+
+
 async def test_what_waits_is_one_run() -> None:
     """The first runs at once; those that come meanwhile are the next batch, each its own answer."""
     hand = Hand()
@@ -143,10 +152,7 @@ async def test_wait_is_what_the_line_will_cost() -> None:
 
 async def test_what_comes_alone_runs_at_once() -> None:
     """A single picture long after the last one does not go through a thread."""
-    hand = Hand()
-    hand.ask(1)
-    await hand.work()
-    hand.backlog.idle = 1.0
+    hand = await lone_hand()
 
     answer = hand.ask(2)
 
@@ -156,10 +162,7 @@ async def test_what_comes_alone_runs_at_once() -> None:
 
 async def test_failure_of_what_comes_alone() -> None:
     """It is told to who waits, and the next one runs at once all the same."""
-    hand = Hand()
-    hand.ask(1)
-    await hand.work()
-    hand.backlog.idle = 1.0
+    hand = await lone_hand()
 
     bad, good = hand.ask(POISON), hand.ask(2)
 
@@ -172,10 +175,7 @@ async def test_failure_of_what_comes_alone() -> None:
 
 async def test_what_comes_alone_and_late_is_not_run() -> None:
     """The deadline counts on the event loop too."""
-    hand = Hand()
-    hand.ask(1)
-    await hand.work()
-    hand.backlog.idle = 1.0
+    hand = await lone_hand()
 
     late = hand.ask(2, left=-1)
     await hand.work()
