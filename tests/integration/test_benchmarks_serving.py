@@ -1,6 +1,7 @@
 """The processes of the serving benchmark do what they are asked, and are found out if not."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 from benchmarks.serving.cases import make_cases
 from benchmarks.serving.h2load import H2Load, Load
+from benchmarks.serving.peers import environments
+from benchmarks.serving.peers.triton import triton
 from benchmarks.serving.processes import BenchmarkError, helper
 from benchmarks.serving.servers import empty_handler, service
 from tests.pictures import form
@@ -64,3 +67,30 @@ def test_the_work_alone_is_counted_in_pictures(hands: Path, tmp_path: Path) -> N
         assert answer["rate"] > 0
         with pytest.raises(BenchmarkError, match="unknown"):
             bare.ask(job="unknown")
+
+
+def test_triton_finds_the_packages_of_its_own_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first python3 on its path is the peer's, whose NumPy its backend can read; not ours."""
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    home = tmp_path / environments.FOLDER / "triton"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    server = home / "lib" / f"python{python}" / "site-packages" / "pytriton" / "tritonserver"
+    stub = server / "python_backend_stubs" / python / "triton_python_backend_stub"
+    for file, text in (
+        (home / ".ready", ""),
+        (home / "bin" / "python3", ""),
+        (server / "backends" / "python" / "libtriton_python.so", ""),
+        (stub, ""),
+        (server / "bin" / "tritonserver", "#!/bin/sh\necho it runs $(command -v python3)\n"),
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o755)
+
+    with (
+        pytest.raises(BenchmarkError, match=f"it runs {home / 'bin' / 'python3'}"),
+        triton("Triton", 1, "seed", tmp_path / "graph.onnx", tmp_path / "started"),
+    ):
+        pass

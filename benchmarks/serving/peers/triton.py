@@ -5,6 +5,7 @@ pytriton itself is left out: the server starts a Python process that runs onnxru
 as near to the model as its parts allow. Batching is on, with no delay, as we do it.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,8 @@ def triton(name: str, instances: int, model: str, graph: Path, folder: Path) -> 
         graph: the ONNX file.
         folder: for its repository and its log; made.
     """
-    packages = installed("triton") / "lib" / f"python{_PYTHON}" / "site-packages"
+    python = installed("triton")
+    packages = python / "lib" / f"python{_PYTHON}" / "site-packages"
     home = packages / "pytriton" / "tritonserver"
     version = folder / "repository" / model / "1"
     version.mkdir(parents=True)
@@ -64,7 +66,9 @@ def triton(name: str, instances: int, model: str, graph: Path, folder: Path) -> 
         "--allow-metrics=false",
     ]
     environment = {
-        "PEER_PACKAGES": str(packages),
+        # The Python inside Triton takes the packages of the first python3 on the path. With those
+        # of our environment it has NumPy 2, of which its backend, built for 1, reads no tensor.
+        "PATH": f"{python / 'bin'}:{os.environ['PATH']}",
         "LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs"),
         "OPENBLAS_NUM_THREADS": "1",
         "ORT_DISABLE_TELEMETRY": "1",

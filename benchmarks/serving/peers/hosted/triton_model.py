@@ -1,11 +1,7 @@
 """A model for Triton's Python backend: the classifier by onnxruntime, with our session options."""
 
 import json
-import os
-import sys
 from typing import Any
-
-sys.path.append(os.environ["PEER_PACKAGES"])  # the server starts Python without PYTHONPATH
 
 import numpy as np
 import onnxruntime
