@@ -11,6 +11,9 @@ from training.fit import History, fit, initialise
 from training.synthesize import TrainingSet
 
 CLASSES = 3
+# The second pooling leaves out the last row and column of what it is given, and so the last two
+# of the picture count for nothing; without them the network is a tenth faster.
+_SEEN = 26
 
 
 class Cnn(nn.Module):
@@ -27,7 +30,7 @@ class Cnn(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits (n, 3), in the order of ``bundle.LABELS``, for pixels (n, 28, 28)."""
-        features = self.feature_maps(pixels)[-1]  # (n, c, 3, 3)
+        features = self.feature_maps(pixels[:, :_SEEN, :_SEEN])[-1]  # (n, c, 3, 3)
         logits: Tensor = self.classes(F.relu(self.dense(features.flatten(1))))
         return logits
 

@@ -25,6 +25,16 @@ def test_the_seed_s_network() -> None:
     assert network(torch.zeros(2, 28, 28)).shape == (2, 3)
 
 
+def test_what_the_poolings_leave_out_counts_for_nothing() -> None:
+    """The logits are those of the whole picture, though its last rows are not computed on."""
+    network = Cnn(SEED.cnn)
+    pixels = torch.rand(3, 28, 28, generator=torch.Generator().manual_seed(1))
+
+    features = network.feature_maps(pixels)[-1].flatten(1)
+
+    assert torch.equal(network(pixels), network.classes(network.dense(features).relu()))
+
+
 def test_a_hand_worked_convolution() -> None:
     """The first convolution multiplies and adds as one does by hand."""
     network = Cnn(SEED.cnn)
