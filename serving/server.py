@@ -7,7 +7,7 @@ first, then there is time for balancers to notice, and only then are requests re
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -195,33 +195,9 @@ def create_server(
         TracingUnavailable: spans are asked for and what sends them is not installed.
     """
     metrics = Metrics(CollectorRegistry(), (region,) if region else ())
-    budget = cpu_budget()
-    cores = max(1, budget.cores // max(1, settings.workers))
-    decode_threads = settings.decode_threads or cores
-    inference_threads = settings.inference_threads or cores
-    metrics.show_budget(budget, decode=decode_threads, inference=inference_threads)
-    log.info(
-        "threads",
-        affinity=budget.affinity,
-        quota=budget.quota,
-        decode=decode_threads,
-        inference=inference_threads,
-    )
-    decoding = Workers("decoding", decode_threads, metrics.stage["queue"])
-    computing = Workers("inference", inference_threads, metrics.stage["queue"])
-    limits = Limits.from_settings(settings)
+    decoding, computing = _threads(settings, metrics)
     catalogue = Catalogue()
-    inference = Inference(computing, metrics, settings.max_wait)
-    service = HandwritingService(
-        catalogue=catalogue,
-        limits=limits,
-        max_seconds=settings.max_seconds,
-        pictures=PictureReader(limits.image, decoding, metrics),
-        inference=inference,
-        metrics=metrics,
-    )
     admission = Admission(settings.max_in_flight, settings.max_queued_bytes, metrics)
-    health_servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
     security = Security.from_settings(settings, metrics)
     tracing = open_tracing(settings)
     router = Router(
@@ -234,20 +210,8 @@ def create_server(
         tracing=tracing,
         log_each=settings.log_level == "debug",
     )
-    service.register(router)
-    services: tuple[str, ...] = (SERVICE_NAME,)
-    if settings.open_inference:
-        oip.OpenInferenceService(
-            catalogue, limits, settings.max_seconds, inference, metrics
-        ).register(router)
-        services += (oip.SERVICE_NAME,)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, router)
-    if settings.reflection:
-        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-            reflection.aio.ReflectionServicer(names),  # type: ignore[attr-defined]
-            router,
-        )
+    services = _offer(router, settings, catalogue, decoding, computing, metrics)
+    health_servicer = _offer_to_tools(router, services, with_reflection=settings.reflection)
     listeners = Listeners(settings, (router,), security.credentials, alone=region is None)
     probes, health_port = bind_health(settings, health_servicer) or (None, -1)
     endpoint = None if region else _show(metrics, settings)
@@ -272,6 +236,67 @@ def create_server(
         _tell=tell or log.info,
         _reloader=Reloader(settings.models, settings.default_profile, catalogue, metrics),
     )
+
+
+def _threads(settings: Settings, metrics: Metrics) -> tuple[Workers, Workers]:
+    """Start the threads that read pictures and those that run models, and tell how many."""
+    budget = cpu_budget()
+    cores = max(1, budget.cores // max(1, settings.workers))
+    decode_threads = settings.decode_threads or cores
+    inference_threads = settings.inference_threads or cores
+    metrics.show_budget(budget, decode=decode_threads, inference=inference_threads)
+    log.info(
+        "threads",
+        affinity=budget.affinity,
+        quota=budget.quota,
+        decode=decode_threads,
+        inference=inference_threads,
+    )
+    queued = metrics.stage["queue"]
+    return (
+        Workers("decoding", decode_threads, queued),
+        Workers("inference", inference_threads, queued),
+    )
+
+
+def _offer(
+    router: Router,
+    settings: Settings,
+    catalogue: Catalogue,
+    decoding: Workers,
+    computing: Workers,
+    metrics: Metrics,
+) -> tuple[str, ...]:
+    """Answer at ``router`` for the profiles of the catalogue; return the services' names."""
+    limits = Limits.from_settings(settings)
+    inference = Inference(computing, metrics, settings.max_wait)
+    HandwritingService(
+        catalogue=catalogue,
+        limits=limits,
+        max_seconds=settings.max_seconds,
+        pictures=PictureReader(limits.image, decoding, metrics),
+        inference=inference,
+        metrics=metrics,
+    ).register(router)
+    if not settings.open_inference:
+        return (SERVICE_NAME,)
+    oip.OpenInferenceService(catalogue, limits, settings.max_seconds, inference, metrics).register(
+        router
+    )
+    return SERVICE_NAME, oip.SERVICE_NAME
+
+
+def _offer_to_tools(router: Router, services: Sequence[str], *, with_reflection: bool) -> Any:
+    """Answer what probes and command-line tools ask; return what is told of the health."""
+    servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, router)
+    if with_reflection:
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            reflection.aio.ReflectionServicer(names),  # type: ignore[attr-defined]
+            router,
+        )
+    return servicer
 
 
 def _show(metrics: Metrics, settings: Settings) -> MetricsEndpoint:
