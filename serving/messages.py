@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from serving.drawing import Drawn
 from serving.fuse import fuse
-from serving.images import encode_png
+from serving.images import SIDE, encode_png
 from serving.inference import Variants
 from serving.limits import Limits
 from serving.model import Verdicts
@@ -32,7 +32,7 @@ _RESULTS = np.dtype(
 _IMAGE, _LATENT, _ATTRIBUTES = 0x0A, 0x12, 0x3A
 _VALUES = 0x0A
 _ATTRIBUTE_TAGS = (0x0D, 0x15, 0x1D, 0x25, 0x2D)
-_PIXELS = 28 * 28
+_PIXELS = SIDE * SIDE
 _LABELS = (pb.LABEL_OWN, pb.LABEL_OTHER_WRITER, pb.LABEL_OTHER)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from serving.deadline import Deadline
 from serving.errors import BadImage, InvalidRequest
-from serving.images import ImageLimits, are_mnist_form, decode, to_mnist_form
+from serving.images import SIDE, ImageLimits, are_mnist_form, decode, to_mnist_form
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
 from serving.workers import Workers
@@ -23,7 +23,6 @@ from serving.workers import Workers
 __all__ = ["PictureReader", "as_images"]
 
 Grey = NDArray[np.uint8]
-_SIDE = 28
 # For so long a thread goes on with a request's pictures before others have their turn: to hand a
 # small picture over and back takes as long as to read it.
 _TURN_SECONDS = 0.002
@@ -132,7 +131,7 @@ class PictureReader:
 
 def as_images(data: bytes) -> Grey:
     """Return pictures in MNIST form, shape (n, 28, 28), from their pixels one after another."""
-    return np.frombuffer(data, dtype=np.uint8).reshape(-1, _SIDE, _SIDE)
+    return np.frombuffer(data, dtype=np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def _drain(places: deque[int]) -> Iterator[int]:
@@ -145,7 +144,7 @@ def _drain(places: deque[int]) -> Iterator[int]:
 
 
 def _in_form(pixels: pb.Pixels) -> bool:
-    return pixels.height == pixels.width == _SIDE and are_mnist_form(pixels.data)
+    return pixels.height == pixels.width == SIDE and are_mnist_form(pixels.data)
 
 
 def _grey(pixels: pb.Pixels) -> Grey:

@@ -11,15 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from serving.images import SIDE
+
 __all__ = ["UsualRequest", "has_at_most", "usual_request"]
 
-_SIDE = 28
 # Image: field 2 of ClassifyRequest; Pixels: field 2 of Image; data: field 1 of Pixels. Each is a
 # tag and a length of two bytes (https://protobuf.dev/programming-guides/encoding/).
 _HEAD = bytes([0x12, 0x9A, 0x06, 0x12, 0x97, 0x06, 0x0A, 0x90, 0x06])
 # height and width: fields 2 and 3 of Pixels, one byte each.
-_TAIL = bytes([0x10, _SIDE, 0x18, _SIDE])
-_BLOCK = len(_HEAD) + _SIDE * _SIDE + len(_TAIL)
+_TAIL = bytes([0x10, SIDE, 0x18, SIDE])
+_BLOCK = len(_HEAD) + SIDE * SIDE + len(_TAIL)
 # profile: field 1 of ClassifyRequest, with a length of one byte.
 _PROFILE = 0x0A
 _LONGEST_PROFILE = 127

@@ -6,10 +6,11 @@ image that it was trained on. numpy and Pillow only.
 
 from serving.errors import BadImage
 from serving.images.decode import ImageLimits, decode
-from serving.images.mnist_form import are_mnist_form, to_mnist_form
+from serving.images.mnist_form import SIDE, are_mnist_form, to_mnist_form
 from serving.images.png import encode_png
 
 __all__ = [
+    "SIDE",
     "BadImage",
     "ImageLimits",
     "are_mnist_form",

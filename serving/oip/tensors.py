@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.errors import InvalidRequest
+from serving.images import SIDE
 from serving.model import Verdicts
 from serving.pb import open_inference_pb2 as pb
 from serving.profiles import Profile
@@ -18,8 +19,8 @@ __all__ = ["configuration", "describe", "most_bytes", "read_images", "write_verd
 
 _INPUT = "images"
 _DATATYPE = "UINT8"
-_SIDES = (28, 28)
-_PIXELS = 28 * 28
+_SIDES = (SIDE, SIDE)
+_PIXELS = SIDE * SIDE
 _ENVELOPE = 64 * 1024
 _LONGEST_ID = 256
 _TAIL = {"probabilities": (3,), "llr": ()}
