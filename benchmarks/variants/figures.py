@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.variants.sources import SHIPPED
-from benchmarks.variants.study import REAL
+from benchmarks.variants.sources import REAL
+from benchmarks.variants.steering import UNSTEERED
 from training.metrics import Estimate, bootstrap
 from training.morphometry import ATTRIBUTES
 
@@ -112,9 +112,14 @@ def attribute_error(name: str) -> Figure:
 
 
 def kept(figure: str, name: str, *, alike: bool = False) -> Figure:
-    """Return a share among steered pictures minus the same among those not steered."""
+    """Return a share among steered variants minus the same among these variants before."""
     steered = f"{figure}{'-alike' if alike else ''}/steered {name}"
-    return minus(mean(steered), mean(f"{figure}/{SHIPPED}"))
+    return minus(mean(steered), mean(f"{figure}/{UNSTEERED}"))
+
+
+def kept_by_real(figure: str, name: str) -> Figure:
+    """Return the same of the writers' real pictures, steered to the same values."""
+    return minus(mean(f"{figure}/{REAL} steered {name}"), mean(f"{figure}/{REAL} {UNSTEERED}"))
 
 
 def memory_gap(source: str) -> Figure:

@@ -3,8 +3,8 @@
 *Digit judge*: which digit a picture shows. Trained on everybody but validation writers, and
 measured on these. *Hand judge*: an embedding in which pictures by one hand lie together. Trained on
 folds 2 to 4, with another architecture and another seed than the base that is served, so that
-neither development nor validation writers are known to it. *Veiled judge*: a hand judge that was
-trained not to go by what can be steered (``veil``).
+neither development nor validation writers are known to it. *Veiled judge*: a hand judge that is
+never shown what can be steered (``veil``).
 
 All are kept as plain arrays in a folder of runs, beside figures that say how far to trust them.
 """
@@ -14,6 +14,7 @@ import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,9 +26,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmarks.variants.jostle import jostle
-from benchmarks.variants.veil import Veil
+from benchmarks.variants.veil import Veil, middle
 from serving.bundle import replace_file
 from training.contrast import BatchConfig, Batches, contrastive
+from training.data import Digits
 from training.errors import Diverged, WeightsError
 from training.fit import initialise
 from training.metrics import auc, eer
@@ -38,6 +40,7 @@ Images = NDArray[np.uint8]
 Features = NDArray[np.float32]
 Scores = NDArray[np.float64]
 Network = TypeVar("Network", bound=nn.Module)
+Hand = TypeVar("Hand", bound="HandJudge")
 
 FIGURES = "figures.json"
 FILES = ("digit.npz", "hand.npz", "veiled.npz")
@@ -46,6 +49,7 @@ _LEARNERS = (1, 2, 3, 4)
 _HAND_LEARNERS = (2, 3, 4)
 _AVERAGE, _WARM_UP, _LARGEST_GRADIENT = 0.995, 100, 5.0
 _ROWS = 500
+_DIGIT = 2  # judges of hands are measured on
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,24 @@ class HandJudge(nn.Module):
         return F.normalize(self.centre(self.head(maps)))
 
 
+class VeiledJudge(HandJudge):
+    """A hand judge that sees each picture with the same attributes.
+
+    Attributes:
+        middle: those attributes by digit, (10, 4), kept beside the weights; see ``Veil``.
+    """
+
+    middle: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("middle", torch.zeros(10, 4))
+
+    def look(self, images: Images, digits: NDArray[np.integer]) -> Features:
+        """Return unit vectors (n, 160) for images (n, 28, 28) of ``digits`` (n,)."""
+        return _each(self, Veil(self.middle.numpy())(images, digits))
+
+
 class DigitJudge(nn.Module):
     """Logits (n, 10) for pixels (n, 28, 28)."""
 
@@ -150,7 +172,7 @@ class Judges:
     digit_judge: DigitJudge
     hand_judge: HandJudge
     threshold: float
-    veiled_judge: HandJudge
+    veiled_judge: VeiledJudge
     veiled_threshold: float
 
     def digits(self, images: Images) -> NDArray[np.int64]:
@@ -162,10 +184,17 @@ class Judges:
         """Return a unit vector for each of the images (n, 28, 28), shape (n, 160)."""
         return _each(self.hand_judge, images)
 
-    def passes_veiled(self, images: Images, form: Images) -> float:
-        """Return the share of images (n, 28, 28) that the veiled judge takes for form's hand."""
-        own = _each(self.veiled_judge, images) @ _each(self.veiled_judge, form[None])[0]
-        return float((own >= self.veiled_threshold).mean())
+    def passes_veiled(self, images: Images, form: Images, digit: int) -> float:
+        """Return the share of images (n, 28, 28) that the veiled judge takes for form's hand.
+
+        Args:
+            images: to be judged.
+            form: the enrolment picture, (28, 28).
+            digit: what all of them show.
+        """
+        shown = np.concatenate([form[None], images])
+        placed = self.veiled_judge.look(shown, np.full(len(shown), digit))
+        return float((placed[1:] @ placed[0] >= self.veiled_threshold).mean())
 
 
 def _each(network: nn.Module, images: Images) -> Features:
@@ -214,8 +243,8 @@ def load_judges(folder: Path) -> Judges:
     )
 
 
-def _load(folder: Path) -> tuple[DigitJudge, HandJudge, HandJudge]:
-    digit, hand, veiled = DigitJudge(), HandJudge(), HandJudge()
+def _load(folder: Path) -> tuple[DigitJudge, HandJudge, VeiledJudge]:
+    digit, hand, veiled = DigitJudge(), HandJudge(), VeiledJudge()
     for network, file in zip((digit, hand, veiled), FILES, strict=True):
         _read(network, folder / file)
     return digit.eval(), hand.eval(), veiled.eval()
@@ -240,34 +269,32 @@ def _train_digit_judge(data: WriterDigits, config: JudgeConfig) -> DigitJudge:
 
 def _train_hand_judge(data: WriterDigits, config: JudgeConfig) -> HandJudge:
     seen = data.where(data.by_folds(*_HAND_LEARNERS))
-    return _train_by_hand(seen, config, config.hand_steps, _SEED + 1, "hand judge")
+    network = HandJudge()
+    return _train_by_hand(network, seen, config, config.hand_steps, _SEED + 1, "hand judge")
 
 
-def _train_veiled_judge(data: WriterDigits, config: JudgeConfig) -> HandJudge:
+def _train_veiled_judge(data: WriterDigits, config: JudgeConfig) -> VeiledJudge:
     seen = data.where(data.by_folds(*_HAND_LEARNERS))
-    veil = Veil(seen, np.random.default_rng(_SEED + 3))
-    return _train_by_hand(seen, config, config.veiled_steps, _SEED + 2, "veiled judge", veil)
+    random, digits = np.random.default_rng(_SEED + 3), seen.digits.labels
+    network, attributes = VeiledJudge(), middle(seen, random)
+    network.middle.copy_(torch.from_numpy(attributes))
+    veiled = Veil(attributes)(seen.digits.images, digits, random)
+    shown = WriterDigits(Digits(veiled, digits), seen.writers)
+    return _train_by_hand(network, shown, config, config.veiled_steps, _SEED + 2, "veiled judge")
 
 
 def _train_by_hand(
-    seen: WriterDigits,
-    config: JudgeConfig,
-    steps: int,
-    seed: int,
-    title: str,
-    veil: Veil | None = None,
-) -> HandJudge:
-    images, digits = seen.digits.images, seen.digits.labels
-    writers, labels = torch.from_numpy(seen.writers), torch.from_numpy(digits)
+    network: Hand, seen: WriterDigits, config: JudgeConfig, steps: int, seed: int, title: str
+) -> Hand:
+    images = torch.from_numpy(seen.digits.images)
+    writers, labels = torch.from_numpy(seen.writers), torch.from_numpy(seen.digits.labels)
     generator = torch.Generator().manual_seed(seed)
     random = np.random.default_rng(seed)
     batches = Batches(seen, np.arange(len(seen.writers)), config.batch, random)
-    network = HandJudge()
 
     def loss() -> Tensor:
         rows = batches.draw()
-        shown = veil(images[rows], digits[rows]) if veil else images[rows]
-        pixels = jostle(torch.from_numpy(shown).float() / 255, generator)
+        pixels = jostle(images[rows].float() / 255, generator)
         with torch.autocast("cpu", torch.bfloat16):
             maps = network.trunk(pixels.unsqueeze(1))
         kept = torch.rand(maps.shape, generator=generator) >= 0.35
@@ -317,13 +344,17 @@ def _average(slow: dict[str, Tensor], network: nn.Module, keep: float) -> None:
 
 
 def _measure(
-    digit: DigitJudge, hand: HandJudge, veiled: HandJudge, data: WriterDigits
+    digit: DigitJudge, hand: HandJudge, veiled: VeiledJudge, data: WriterDigits
 ) -> dict[str, float]:
     held_out = data.where(data.validation())
     named = _each(digit, held_out.digits.images).argmax(axis=1)
     figures = {"digit_accuracy_validation": float((named == held_out.digits.labels).mean())}
-    for name, judge in (("hand", hand), ("veiled", veiled)):
-        dev, validation = (_scores(judge, data, fold) for fold in (DEV, VALIDATION))
+    looks: dict[str, Callable[[Images], Features]] = {
+        "hand": partial(_each, hand),
+        "veiled": lambda images: veiled.look(images, np.full(len(images), _DIGIT)),
+    }
+    for name, look in looks.items():
+        dev, validation = (_scores(look, data, fold) for fold in (DEV, VALIDATION))
         figures |= {
             f"{name}_auc_dev": auc(*dev),
             f"{name}_auc_validation": auc(*validation),
@@ -333,12 +364,14 @@ def _measure(
     return figures
 
 
-def _scores(hand: HandJudge, data: WriterDigits, fold: int) -> tuple[Scores, Scores]:
-    """Return cosines of genuine and impostor trials: digit 2, one enrolment picture, one turn."""
-    rows = np.flatnonzero(data.by_folds(fold) & (data.digits.labels == 2))
+def _scores(
+    look: Callable[[Images], Features], data: WriterDigits, fold: int
+) -> tuple[Scores, Scores]:
+    """Return cosines of genuine and impostor trials: one digit, one enrolment picture, one turn."""
+    rows = np.flatnonzero(data.by_folds(fold) & (data.digits.labels == _DIGIT))
     placed = np.zeros((len(data.writers), 160), np.float32)
-    placed[rows] = _each(hand, data.digits.images[rows])
-    trials = draw_trials(data, 2, 1, 1, 0, 0, fold=fold)
+    placed[rows] = look(data.digits.images[rows])
+    trials = draw_trials(data, _DIGIT, 1, 1, 0, 0, fold=fold)
     genuine, impostors = (
         [placed[getattr(trial, group)] @ placed[trial.enrolled[0]] for trial in trials]
         for group in ("genuine", "impostors")

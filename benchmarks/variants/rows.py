@@ -10,6 +10,7 @@ from benchmarks.variants.figures import (
     attribute_r2,
     estimate,
     kept,
+    kept_by_real,
     mean,
     memory_gap,
     minus,
@@ -17,9 +18,9 @@ from benchmarks.variants.figures import (
     own_gap,
     spread_ratio,
 )
-from benchmarks.variants.sources import AUGMENT, MADE, SHIPPED, VAES
+from benchmarks.variants.sources import AUGMENT, MADE, REAL, SHIPPED, VAES
 from benchmarks.variants.steering import NAMES
-from benchmarks.variants.study import FADE, REAL, TRAINED
+from benchmarks.variants.study import FADE, TRAINED
 from training.metrics import Estimate
 
 _R2 = dict.fromkeys(NAMES, 0.95) | {"width": 0.9, "height": 0.9}
@@ -126,12 +127,16 @@ def _attributes(records: Mapping[int, Record]) -> Iterator[Line]:
         digit = _one(records, kept("digit", name))
         yield Line(5, f"{name}: share of the digit, steered minus not", digit, ">= -0.02",
                    digit[SHIPPED].value >= -0.02)  # fmt: skip
-        own = _one(records, kept("own-share", name))
-        yield Line(5, f"{name}: share of own, steered minus not", own, ">= -0.02",
-                   own[SHIPPED].value >= -0.02)  # fmt: skip
-        veiled = _one(records, kept("own-share-veiled", name))
-        yield Line(5, f"{name}: the same, by a judge that does not go by what is steered", veiled,
-                   ">= -0.02", veiled[SHIPPED].value >= -0.02)  # fmt: skip
+        for key, says in (
+            ("own-share", "share of own, steered minus not"),
+            ("own-share-veiled", "the same, by a judge that is not shown what was asked"),
+        ):
+            made, real = kept(key, name), kept_by_real(key, name)
+            own = {SHIPPED: estimate(records, made), REAL: estimate(records, real)}
+            yield Line(5, f"{name}: {says}", own, ">= -0.02", own[SHIPPED].value >= -0.02)
+            beyond = _one(records, minus(made, real))
+            yield Line(5, f"{name}: {says}, beyond real own pictures steered alike", beyond,
+                       ">= -0.02", beyond[SHIPPED].value >= -0.02)  # fmt: skip
         alike = _one(records, kept("own-share", name, alike=True))
         yield Line(5, f"{name}: the same beside the enrolment picture steered alike", alike)
         yield Line(5, f"{name}: refused values, share", _one(records, mean(f"unfit/{name}")))

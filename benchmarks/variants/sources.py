@@ -24,6 +24,7 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 COUNT = 100
+REAL = "real"
 AUGMENT, SEED_AUGMENT, SEED_VAE = "augment", "seed-augment", "seed VAE"
 UNGATED, SHIPPED = "default, ungated", "default"
 OTHERS = (AUGMENT, SEED_AUGMENT, SEED_VAE)

@@ -2,7 +2,9 @@
 
 Values are asked over the central 90 % of the population's range, rotation over 15 degrees to either
 side. The server steers by its own measure, which is inside its graphs; what it gives is judged here
-by another one (``training.morphometry``).
+by another one (``training.morphometry``). Beside the variants, the hand's own real pictures
+are steered to the same values: what the judges no longer take for the hand then was lost to the
+change that was asked for, and not to the variants.
 """
 
 from contextlib import suppress
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.variants.served import Served
+from benchmarks.variants.sources import REAL
 from serving.drawing import Drawn
 from serving.errors import CannotDraw
 from training.morphometry import ATTRIBUTES, measure, rotation_between
@@ -19,13 +22,14 @@ from training.morphometry import ATTRIBUTES, measure, rotation_between
 if TYPE_CHECKING:
     from benchmarks.variants.study import Case
 
+Images = NDArray[np.uint8]
 Record = dict[str, float]
 
-ROTATION = "rotation"
+ROTATION, UNSTEERED = "rotation", "unsteered"
 NAMES = (*ATTRIBUTES, ROTATION)
 _TURNS = (-15.0, 15.0)
 _VALUES = 7
-_EACH = 8
+_EACH = 16
 
 
 def study(case: "Case", served: Served) -> Record:
@@ -35,7 +39,11 @@ def study(case: "Case", served: Served) -> Record:
     that was ``missed`` by, and of its square; ``unfit`` is the share of values that the server
     refused because not all pictures became the digit.
     """
-    record: Record = {}
+    variants = served.prior(_EACH, case.seed).images
+    record = {
+        **_passed(case, UNSTEERED, variants),
+        **_passed(case, f"{REAL} {UNSTEERED}", case.subject.real),
+    }
     for name in NAMES:
         record |= _study(case, served, name)
     return record
@@ -51,17 +59,26 @@ def _study(case: "Case", served: Served, name: str) -> Record:
         return {f"unfit/{name}": 1.0}
     got = np.concatenate([_measured(served, name, each, case.seed) for each in drawn.values()])
     images = np.concatenate([each.images for each in drawn.values()])
-    judges = case.population.judges
-    own = judges.features(images) @ judges.features(case.subject.form[None])[0]
+    real = np.concatenate([served.steered(case.subject.real, {name: value}) for value in drawn])
     return {
         **_sums(name, np.repeat(list(drawn), _EACH), got),
         f"range/{name}": most - least,
         f"unfit/{name}": 1 - len(drawn) / _VALUES,
-        f"digit/steered {name}": float((judges.digits(images) == case.population.digit).mean()),
-        f"own/steered {name}": float(own.mean()),
-        f"own-share/steered {name}": float((own >= judges.threshold).mean()),
         f"own-share-alike/steered {name}": _alike(case, served, drawn, name),
-        f"own-share-veiled/steered {name}": judges.passes_veiled(images, case.subject.form),
+        **_passed(case, f"steered {name}", images),
+        **_passed(case, f"{REAL} steered {name}", real),
+    }
+
+
+def _passed(case: "Case", name: str, images: Images) -> Record:
+    """Return how far the judges take the images (n, 28, 28) for the digit, and for the hand."""
+    judges, digit, form = case.population.judges, case.population.digit, case.subject.form
+    own = judges.features(images) @ judges.features(form[None])[0]
+    return {
+        f"digit/{name}": float((judges.digits(images) == digit).mean()),
+        f"own/{name}": float(own.mean()),
+        f"own-share/{name}": float((own >= judges.threshold).mean()),
+        f"own-share-veiled/{name}": judges.passes_veiled(images, form, digit),
     }
 
 

@@ -30,6 +30,7 @@ from benchmarks.variants.population import Population, Subject
 from benchmarks.variants.sources import (
     AUGMENT,
     COUNT,
+    REAL,
     SHIPPED,
     VAES,
     Enrolled,
@@ -49,7 +50,7 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 Record = dict[str, float]
 
-REAL, FADE, PCA, STRANGERS = "real", "cross-fade", "PCA", "strangers"
+FADE, PCA, STRANGERS = "cross-fade", "PCA", "strangers"
 TRAINED = (AUGMENT, *VAES)  # from which a network is trained: that takes seconds each
 _DRAWN = 200  # the codes of so many are looked at; pictures are compared by the first hundred
 _FRAMES = 16
@@ -151,7 +152,6 @@ def _likeness(case: Case, name: str, images: Images) -> Record:
         f"digit/{name}": float((judges.digits(images) == case.population.digit).mean()),
         f"own/{name}": float(own.mean()),
         f"own-share/{name}": float((own >= judges.threshold).mean()),
-        f"own-share-veiled/{name}": judges.passes_veiled(images, case.subject.form),
         f"own-variance/{name}": float(own.var(ddof=1)),
         f"variance/{name}": variance(features),
     }

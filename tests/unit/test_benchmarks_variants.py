@@ -14,6 +14,8 @@ from benchmarks.variants.figures import (
     attribute_error,
     attribute_r2,
     estimate,
+    kept,
+    kept_by_real,
     mean,
     minus,
     own_gap,
@@ -31,7 +33,7 @@ from benchmarks.variants.measures import (
     unevenness,
     variance,
 )
-from benchmarks.variants.veil import Veil
+from benchmarks.variants.veil import Veil, middle
 from training.contrast import BatchConfig
 from training.data import Digits
 from training.errors import WeightsError
@@ -111,6 +113,10 @@ def records():
             "missed-square/slant": 0.4,
             "missed/slant": 0.5,
             "range/slant": 10.0,
+            "own-share/unsteered": 0.8,
+            "own-share/steered slant": 0.6,
+            "own-share/real unsteered": 0.9,
+            "own-share/real steered slant": 0.7 + 0.05 * sign,
         }
         for writer, sign in ((1, -1), (6, 1), (11, -1), (16, 1))
     }
@@ -124,6 +130,8 @@ def test_figures_follow_from_records():
     assert estimate(known, region_error("default")).value == pytest.approx(0.1)
     assert estimate(known, attribute_r2("slant")).value == pytest.approx(0.9)
     assert estimate(known, attribute_error("slant")).value == pytest.approx(0.05)
+    assert estimate(known, kept("own-share", "slant")).value == pytest.approx(-0.2)
+    assert estimate(known, kept_by_real("own-share", "slant")).value == pytest.approx(-0.2)
     paired = estimate(known, minus(mean("own/default"), mean("own/real")))
     assert (paired.low, paired.high) == pytest.approx((0.05, 0.05))
 
@@ -176,19 +184,23 @@ def test_the_tables_hold_every_row_and_claim(tmp_path):
 
 
 def test_a_veil_hides_what_can_be_steered(random):
-    """Each picture gets another pen, among those of the digit's pictures, and another turn."""
+    """Pictures by different pens, leaning or not, are shown with one pen and one slant."""
     bars = np.zeros((40, 28, 28), np.uint8)
-    bars[:, 5:23, 12:15] = 255
-    known = bars.copy()
-    known[20:, 5:23, 10:17] = 255  # half of them by a pen of seven pixels instead of three
-    digits = Digits(known, np.zeros(40, np.uint8))
-    veil = Veil(WriterDigits(digits, np.arange(40, dtype=np.int32)), random)
+    for row in range(5, 23):
+        bars[:20, row, 12:15] = 255
+        bars[20:, row, 13 - (row - 14) // 3 : 18 - (row - 14) // 3] = 255  # broader, and leaning
+    data = WriterDigits(Digits(bars, np.zeros(40, np.uint8)), np.arange(40, dtype=np.int32))
+    veil = Veil(middle(data, random))
 
-    shown = veil(bars, digits.labels)
+    shown = [veil(bars, data.digits.labels), veil(bars, data.digits.labels, random)]
 
-    measured = Bending().attributes((shown / 255).astype(np.float32))
-    assert np.ptp(measured[:, 0]) > 1  # all pens were alike
-    assert np.ptp(measured[:, 1]) > 10  # and all upright
+    before, *after = (
+        Bending().attributes((images / 255).astype(np.float32)) for images in (bars, *shown)
+    )
+    assert (np.ptp(before[:, :2], axis=0) > (1, 10)).all()
+    for measured in after:
+        assert (np.ptp(measured[:, :2], axis=0) < (0.3, 2)).all()
+    assert (shown[0] != shown[1]).any(axis=(1, 2)).all()  # the latter were turned first
 
 
 def test_judges_come_back_as_they_were_trained(random, tmp_path):
@@ -208,7 +220,7 @@ def test_judges_come_back_as_they_were_trained(random, tmp_path):
     features = judges.features(digits.images[:5])
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
     assert set(judges.digits(digits.images)) <= set(range(10))
-    assert judges.passes_veiled(digits.images[:1], digits.images[0]) == 1
+    assert judges.passes_veiled(digits.images[:1], digits.images[0], 0) == 1
     (tmp_path / "digit.npz").unlink()
     with pytest.raises(WeightsError, match=r"digit\.npz: no judge .* judge --mnist"):
         load_judges(tmp_path)
