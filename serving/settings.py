@@ -220,7 +220,9 @@ class Settings:
     )
 
     max_connections: int = _option(1000, _number(int, 1, 1_000_000), "connections at once")
-    max_streams: int = _option(128, _number(int, 1, 100_000), "requests at once on one connection")
+    # gRPC counts a stream until all of it is cleared away, and refuses those beyond the limit
+    # without a word of when to come back. So there is room left for admission to speak first.
+    max_streams: int = _option(256, _number(int, 1, 100_000), "requests at once on one connection")
     max_metadata_bytes: int = _option(
         16 * 1024, _number(int, 1024, _MIB), "bytes of a request's metadata"
     )

@@ -1,5 +1,6 @@
 """What happens to connections: their number, age, idleness, pings, and what is lost by it."""
 
+import asyncio
 import socket
 import struct
 import threading
@@ -12,6 +13,8 @@ import pytest
 
 from serving.client import Client
 from serving.pb import handwriting_pb2 as pb
+from serving.pb.handwriting_pb2_grpc import HandwritingServiceStub
+from serving.settings import Settings
 from tests.pictures import form
 from tests.serving_host import PATIENCE, Running
 
@@ -79,6 +82,32 @@ def test_too_much_metadata(make_server: Callable[..., Running]) -> None:
 
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert call(pb.ListProfilesRequest(), timeout=PATIENCE).profiles[0].name == "tiny"
+
+
+def test_a_busy_connection_is_answered_by_admission(make_server: Callable[..., Running]) -> None:
+    """As many calls at once on one connection as may be in work are not refused by gRPC itself.
+
+    Its refusals name no time to come back, and no metric knows of them.
+    """
+    running = make_server()
+    pixels = pb.Pixels(data=form().tobytes(), height=28, width=28)
+    request = pb.ClassifyRequest(images=[pb.Image(pixels=pixels)])
+    at_once = Settings().max_in_flight
+
+    async def codes() -> set[grpc.StatusCode]:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.server.port}") as channel:
+            classify = HandwritingServiceStub(channel).Classify
+
+            async def caller() -> set[grpc.StatusCode]:
+                return {await _code(classify(request, timeout=PATIENCE)) for _ in range(20)}
+
+            return set().union(*await asyncio.gather(*(caller() for _ in range(at_once))))
+
+    assert asyncio.run(codes()) <= {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+async def _code(call: grpc.aio.UnaryUnaryCall) -> grpc.StatusCode:  # type: ignore[type-arg]
+    return await call.code()
 
 
 def test_no_more_connections_than_allowed(make_server: Callable[..., Running]) -> None:
