@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from serving.errors import CannotDraw
 from serving.generate import Along, Plan
 from serving.model import OTHER, Model
+from serving.noise import further_normal, standard_normal
 from serving.steering import NAMES, goals, steer
 
 __all__ = [
@@ -231,16 +232,33 @@ def _points(
     model: Model, plan: Plan, rows: Sequence[int], attempt: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return an attempt's points, shape (n, z), and how doubtful each is, shape (n,)."""
-    first = attempt * TRIES
-    latents = plan.latents(rows, first)
+    size = model.latent_size
+    if not plan.has_chance:
+        latents = plan.latents(rows, np.zeros((len(rows), size), np.float32))
+        return latents, model.doubt(latents)
+    latents = plan.latents(rows, standard_normal(plan.seed, rows, size, attempt))
     doubt = model.doubt(latents)
-    for further in range(first + 1, first + TRIES) if plan.has_chance else ():
-        doubted = np.flatnonzero(doubt > model.gate)
-        if not doubted.size:
-            break
-        latents[doubted] = plan.latents([rows[place] for place in doubted.tolist()], further)
-        doubt[doubted] = model.doubt(latents[doubted])
+    doubted = np.flatnonzero(doubt > model.gate)
+    if doubted.size:
+        again = [rows[place] for place in doubted.tolist()]
+        latents[doubted], doubt[doubted] = _further_points(model, plan, again, attempt)
     return latents, doubt
+
+
+def _further_points(
+    model: Model, plan: Plan, rows: Sequence[int], attempt: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Do so for rows whose first try is in doubt: all other tries at once, nearly as quick as one.
+
+    Each row takes the first that is not in doubt, or else the last.
+    """
+    noise = further_normal(plan.seed, rows, TRIES - 1, model.latent_size, attempt)
+    latents = plan.latents(np.repeat(rows, TRIES - 1), noise.reshape(-1, model.latent_size))
+    doubt = model.doubt(latents).reshape(len(rows), TRIES - 1)
+    takes = doubt <= model.gate
+    takes[:, -1] = True
+    taken = np.arange(len(rows)), takes.argmax(axis=1)
+    return latents.reshape(noise.shape)[taken], doubt[taken]
 
 
 def _problem(plan: Plan, rows: range, refused: int, row: int) -> str:

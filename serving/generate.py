@@ -1,7 +1,7 @@
 """New pictures: a rule for latent points, and what is then made of the points' pictures.
 
 Each ``Plan`` says which latent point picture i of ``count`` has. A plan is a pure function of
-row number and attempt, so a request can be worked off in chunks, on any thread, and give the same
+row number and noise, so a request can be worked off in chunks, on any thread, and give the same
 bytes. Rows beyond the last picture have points too, of no meaning: chunks are always full.
 """
 
@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.model import Posterior
-from serving.noise import standard_normal
 from serving.steering import Target
 
 __all__ = ["Along", "Around", "Between", "InStyle", "Plan", "Prior"]
+
+Rows = Sequence[int] | NDArray[np.int64]
+Points = NDArray[np.float32]
 
 
 class Plan(Protocol):
@@ -24,6 +26,7 @@ class Plan(Protocol):
 
     Attributes:
         field: of the request that asks for it.
+        seed: of the noise; whatever, where nothing is left to chance.
         remedy: what a caller can do whose pictures do not become the digit.
     """
 
@@ -31,11 +34,23 @@ class Plan(Protocol):
     remedy: ClassVar[str]
 
     @property
-    def has_chance(self) -> bool:
-        """Whether another attempt gives another point."""
+    def seed(self) -> int:
+        """Of the noise."""
 
-    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
-        """Return the points of these pictures, shape (len(rows), z)."""
+    @property
+    def has_chance(self) -> bool:
+        """Whether other noise gives another point."""
+
+    def latents(self, rows: Rows, noise: Points, /) -> Points:
+        """Return the points of these pictures.
+
+        Args:
+            rows: their numbers, n of them.
+            noise: from N(0, I), shape (n, z).
+
+        Returns:
+            Shape (n, z).
+        """
 
 
 @dataclass(frozen=True)
@@ -43,12 +58,10 @@ class Prior:
     """z = temperature * N(0, I).
 
     Attributes:
-        size: dimensions z.
         temperature: 0 = always the middle of the space.
         seed: of the noise.
     """
 
-    size: int
     temperature: float
     seed: int
 
@@ -57,12 +70,12 @@ class Prior:
 
     @property
     def has_chance(self) -> bool:
-        """Whether another attempt gives another point."""
+        """Whether other noise gives another point."""
         return self.temperature > 0
 
-    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, _rows: Rows, noise: Points, /) -> Points:
         """Return the points of these pictures, shape (len(rows), z)."""
-        return np.float32(self.temperature) * standard_normal(self.seed, rows, self.size, attempt)
+        return np.float32(self.temperature) * noise
 
 
 @dataclass(frozen=True)
@@ -86,13 +99,12 @@ class Around:
 
     @property
     def has_chance(self) -> bool:
-        """Whether another attempt gives another point."""
+        """Whether other noise gives another point."""
         return self.strength > 0
 
-    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, _rows: Rows, noise: Points, /) -> Points:
         """Return the points of these pictures, shape (len(rows), z)."""
-        noise = standard_normal(self.seed, rows, self.centre.mean.shape[1], attempt)
-        step: NDArray[np.float32] = np.float32(self.strength) * self.centre.deviation * noise
+        step: Points = np.float32(self.strength) * self.centre.deviation * noise
         return self.centre.mean + step
 
 
@@ -119,17 +131,22 @@ class Between:
         return cls(ends.mean, np.array([0.0, 1.0]), count)
 
     @property
+    def seed(self) -> int:
+        """Of no noise."""
+        return 0
+
+    @property
     def has_chance(self) -> bool:
-        """Whether another attempt gives another point."""
+        """Whether other noise gives another point."""
         return False
 
-    def latents(self, rows: Sequence[int], _attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Rows, _noise: Points, /) -> Points:
         """Return the points of these pictures, shape (len(rows), z)."""
         places = np.arange(len(self.shares))
         place = np.interp(_shares(rows, self.count, alone=0.5), self.shares, places)
         before = np.minimum(place.astype(np.intp), places[-2])
         part = (place - before).astype(np.float32)[:, None]
-        points: NDArray[np.float32] = (1 - part) * self.way[before] + part * self.way[before + 1]
+        points: Points = (1 - part) * self.way[before] + part * self.way[before + 1]
         return points
 
 
@@ -156,14 +173,13 @@ class InStyle:
 
     @property
     def has_chance(self) -> bool:
-        """Whether another attempt gives another point."""
+        """Whether other noise gives another point."""
         return self.temperature > 0
 
-    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, _rows: Rows, noise: Points, /) -> Points:
         """Return the points of these pictures, shape (len(rows), z)."""
         mean, own = self.source.mean, self.source.own
-        noise = standard_normal(self.seed, rows, mean.shape[1], attempt)
-        points: NDArray[np.float32] = mean + np.float32(self.strength) * (own - mean)
+        points: Points = mean + np.float32(self.strength) * (own - mean)
         return points + np.float32(self.temperature) * noise
 
 
@@ -185,20 +201,25 @@ class Along:
     remedy: ClassVar[str] = "ask for less extreme attributes, or for more variation in their base"
 
     @property
+    def seed(self) -> int:
+        """Of the noise."""
+        return self.base.seed
+
+    @property
     def has_chance(self) -> bool:
-        """Whether another attempt gives another point."""
+        """Whether other noise gives another point."""
         return self.base.has_chance
 
-    def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
+    def latents(self, rows: Rows, noise: Points, /) -> Points:
         """Return the points of these pictures, shape (len(rows), z)."""
-        return self.base.latents(rows, attempt)
+        return self.base.latents(rows, noise)
 
     def shares(self, rows: Sequence[int]) -> NDArray[np.float64]:
         """Return how far along their way targets are at these pictures, 0 to 1; (len(rows),)."""
         return _shares(rows, self.count, alone=0.0)
 
 
-def _shares(rows: Sequence[int], count: int, alone: float) -> NDArray[np.float64]:
+def _shares(rows: Rows, count: int, alone: float) -> NDArray[np.float64]:
     """Return how far each row is from the first (0) to the last (1); ``alone`` if it is both."""
     if count == 1:
         return np.full(len(rows), alone)

@@ -27,14 +27,11 @@ def pictures(request: pb.GenerateVariantsRequest) -> list[tuple[str, pb.Image]]:
             return []
 
 
-def plan(
-    request: pb.GenerateVariantsRequest, size: int, seed: int, given: Posterior | None
-) -> Plan:
+def plan(request: pb.GenerateVariantsRequest, seed: int, given: Posterior | None) -> Plan:
     """Return where the pictures of a request without violations lie.
 
     Args:
         request: whose mode it is.
-        size: dimensions of the latent space.
         seed: of the noise.
         given: what the encoder says of ``pictures``; ``None`` if there are none.
     """
@@ -46,10 +43,10 @@ def plan(
             strength = style.strength if style.HasField("strength") else 1.0
             return InStyle(given, strength, style.temperature, seed)
         case "attributes", _:
-            base = _base(request.attributes, size, seed, given)
+            base = _base(request.attributes, seed, given)
             return Along(base, dict(_targets(request.attributes)), request.count)
         case _:
-            return _base(request, size, seed, given)
+            return _base(request, seed, given)
 
 
 def violations(request: pb.GenerateVariantsRequest, limits: Limits) -> list[tuple[str, str]]:
@@ -66,7 +63,6 @@ def violations(request: pb.GenerateVariantsRequest, limits: Limits) -> list[tupl
 
 def _base(
     holder: pb.GenerateVariantsRequest | pb.AlongAttributes,
-    size: int,
     seed: int,
     given: Posterior | None,
 ) -> Prior | Around:
@@ -75,7 +71,7 @@ def _base(
         around = holder.around
         return Around(given, around.strength if around.HasField("strength") else 1.0, seed)
     prior = holder.prior
-    return Prior(size, prior.temperature if prior.HasField("temperature") else 1.0, seed)
+    return Prior(prior.temperature if prior.HasField("temperature") else 1.0, seed)
 
 
 def _targets(along: pb.AlongAttributes) -> Iterator[tuple[str, Target]]:

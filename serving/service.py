@@ -180,7 +180,7 @@ class HandwritingService:
         if sources:
             images = await self._pictures.read_named(sources, deadline)
             given = await self._inference.encode(profile.model, images, deadline)
-        plan = modes.plan(request, profile.model.latent_size, seed, given)
+        plan = modes.plan(request, seed, given)
         if isinstance(plan, Between):
             return await self._inference.lay(profile.model, plan, deadline)
         return plan

@@ -72,7 +72,7 @@ class Served:
 
     def prior(self, count: int, seed: int) -> Drawn:
         """Return pictures of the prior at temperature 1, as the server draws them."""
-        return self._draw(Prior(self.latent_size, 1.0, seed), count)
+        return self._draw(Prior(1.0, seed), count)
 
     def along(self, targets: dict[str, float], count: int, seed: int) -> Drawn:
         """Return pictures of the prior, each with these attributes, as the server draws them.
@@ -80,7 +80,7 @@ class Served:
         Raises:
             CannotDraw: not all of them became the digit.
         """
-        base = Prior(self.latent_size, 1.0, seed)
+        base = Prior(1.0, seed)
         return self._draw(Along(base, _absolute(targets), count), count)
 
     def between(self, images: Images, count: int) -> Images | None:

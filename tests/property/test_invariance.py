@@ -70,7 +70,7 @@ def plans(model: Model, seed: int, count: int) -> list[Plan]:
     ends = model.encode(pictures(seed % 99, 2))
     centre = Posterior(ends.mean[:1], ends.deviation[:1], ends.own[:1])
     targets = {"slant": Target(-9, 9, True), "rotation": Target(0, 40, False)}
-    prior = Prior(SIZE, 1.0, seed)
+    prior = Prior(1.0, seed)
     return [
         prior,
         Around(centre, 1.5, seed),
@@ -89,7 +89,7 @@ def test_pictures_do_not_depend_on_the_chunks(
     ends = [0, *sorted(cut for cut in cuts if cut < count), count]
     spans = [range(start, stop) for start, stop in pairwise(ends)]
     asked = [(model, plan) for plan in plans(model, seed, count)]
-    asked.append((doubting, Prior(SIZE, 1.0, seed)))
+    asked.append((doubting, Prior(1.0, seed)))
     for artist, plan in asked:
         whole = draw(artist, plan, range(count))
         pieces = [draw(artist, plan, span) for span in spans]
@@ -114,7 +114,7 @@ def test_a_way_leads_from_end_to_end(
 
     laid, other = (lay(model, Between(ends, line, number)) for number in (count, count + 1))
 
-    assert np.array_equal(laid.latents([0, count - 1]), ends)
+    assert np.array_equal(laid.latents([0, count - 1], np.zeros((2, SIZE), np.float32)), ends)
     assert (np.diff(laid.shares) > 0).all()
     assert np.array_equal(laid.way, other.way)
     assert np.array_equal(laid.shares, other.shares)

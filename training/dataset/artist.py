@@ -78,4 +78,4 @@ def find(profile: str, models: Path) -> Bundled:
 def _plan(order: Order) -> Plan:
     if order.spans:
         return scattered(order)
-    return Prior(order.hand.latent_size, order.temperature, order.seed)
+    return Prior(order.temperature, order.seed)

@@ -47,7 +47,7 @@ class _Anywhere(Target):
 def scattered(order: Order) -> Along:
     """Return a plan of pictures from the prior whose attributes lie anywhere in their spans."""
     targets = {span.name: _anywhere(span, order.seed) for span in order.spans}
-    prior = Prior(order.hand.latent_size, order.temperature, order.seed)
+    prior = Prior(order.temperature, order.seed)
     return _Scattered(prior, targets, order.count)
 
 

@@ -10,29 +10,30 @@ from serving.drawing import DECODE_ROWS
 
 __all__ = ["groups"]
 
-_THREADS = 2
+_THREADS = (1, 2)
 _LOADS = (Load(1, 1), Load(1, 8))
 
 
 def groups(stage: Stage) -> list[Group]:
     """Return a group for each count, form and profile."""
     return [
-        _group(stage, count, form, profile)
+        _group(stage, count, form, profile, threads)
         for count in (16, 256, 1000)
         for form in ("raw", "png")
         for profile in stage.options.profiles
+        for threads in _THREADS
     ]
 
 
-def _group(stage: Stage, count: int, form: str, profile: str) -> Group:
+def _group(stage: Stage, count: int, form: str, profile: str, threads: int) -> Group:
     case = stage.cases[f"draw-{form}-{count}"]
-    served = stage.service(profile, threads=_THREADS)
+    served = stage.service(profile, threads=threads)
     chunks = {"decoder alone": count}
     if count > DECODE_ROWS:
         chunks[f"decoder alone by {DECODE_ROWS}"] = DECODE_ROWS
     alone = [
         stage.alone(
-            name, "draw", profile, rows=count, chunk=chunk, png=form == "png", threads=_THREADS
+            name, "draw", profile, rows=count, chunk=chunk, png=form == "png", threads=threads
         )
         for name, chunk in chunks.items()
     ]
@@ -41,5 +42,5 @@ def _group(stage: Stage, count: int, form: str, profile: str) -> Group:
         stage.shooting(served, case, load, f"service, {load.in_flight} in flight")
         for load in _LOADS
     ]
-    load = f"{profile}, {_THREADS} threads"
+    load = f"{profile}, {threads} thread{'s' if threads > 1 else ''}"
     return Group("generate", case.title, load, "rate", [one.name for one in alone], contenders)

@@ -14,6 +14,7 @@ from serving.drawing import ATTEMPTS, DECODE_ROWS, SPAN_ROWS, TRIES, draw
 from serving.errors import CannotDraw
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import OTHER, Model, Posterior
+from serving.noise import further_normal, standard_normal
 from serving.profiles import load_profile
 from serving.steering import Target
 from tests import bundles
@@ -54,9 +55,17 @@ def looked_at(model: Model, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes_of_calls(model, "classify", monkeypatch)
 
 
+def all_tries(plan: Plan, rows: Sequence[int], attempt: int = 0) -> NDArray[np.float32]:
+    """Return the points of an attempt that are tried in turn, shape (TRIES, len(rows), z)."""
+    first = standard_normal(plan.seed, rows, SIZE, attempt)
+    further = further_normal(plan.seed, rows, TRIES - 1, SIZE, attempt)
+    noise = np.concatenate([first[None], further.transpose(1, 0, 2)])
+    return np.stack([plan.latents(rows, one) for one in noise])
+
+
 def last_points(plan: Plan, rows: Sequence[int], attempt: int = 0) -> NDArray[np.float32]:
     """Return the points of an attempt whose tries were all in doubt."""
-    return plan.latents(rows, (attempt + 1) * TRIES - 1)
+    return all_tries(plan, rows, attempt)[-1]
 
 
 def at(second: float) -> Posterior:
@@ -76,9 +85,13 @@ def test_points_in_doubt_are_taken_anew(knowing: Model, monkeypatch: pytest.Monk
 
     assert drawn.redrawn == 0
     assert decoded == [8, 8, 16, 32]
-    assert screened[0] == 8 > screened[1]  # all of the chunk, then those in doubt
+    # all of the span, then all other tries of those in doubt, and so on
+    assert screened[0] == 8
+    assert 0 < screened[1] < 8 * (TRIES - 1)
+    assert screened[1] % (TRIES - 1) == 0
+    assert len(screened) <= 2 * len(decoded)
     for row in range(40):
-        points = np.concatenate([plan.latents([row], number) for number in range(TRIES)])
+        points = all_tries(plan, [row])[:, 0]
         np.testing.assert_array_equal(drawn.latents[row], points[points[:, 1] <= 0][0])
 
 
@@ -87,7 +100,7 @@ def test_points_still_in_doubt_are_looked_at(
 ) -> None:
     """Once the tries are spent the picture at the last point is drawn, and the classifier asked."""
     plan = Around(at(1.5), 1.0, seed=4)
-    tries = np.stack([plan.latents(range(40), number) for number in range(TRIES)])
+    tries = all_tries(plan, range(40))
     in_doubt = (tries[:, :, 1] > 0).all(axis=0)
     looked_at = sizes_of_calls(knowing, "classify", monkeypatch)
 
@@ -103,7 +116,7 @@ def test_points_still_in_doubt_are_looked_at(
 
 def test_refused_pictures_are_drawn_anew(model: Model, looked_at: list[int]) -> None:
     """Each picture that is given out passes, and those that were refused alone were replaced."""
-    plan = Prior(SIZE, 1.0, seed=1)
+    plan = Prior(1.0, seed=1)
     first = last_points(plan, range(40))
     refused = first[:, 1] > 0
 
@@ -119,7 +132,7 @@ def test_refused_pictures_are_drawn_anew(model: Model, looked_at: list[int]) -> 
 
 def test_the_first_attempt_that_passes_is_taken(model: Model) -> None:
     """What is drawn anew is what the plan has for the first later attempt that passes."""
-    plan = Prior(SIZE, 1.0, seed=1)
+    plan = Prior(1.0, seed=1)
 
     drawn = draw(model, plan, range(40))
 
@@ -134,10 +147,10 @@ def test_the_first_attempt_that_passes_is_taken(model: Model) -> None:
 @pytest.mark.parametrize(
     "plan",
     [
-        Prior(SIZE, 1.0, seed=3),
+        Prior(1.0, seed=3),
         Around(at(0.2), 1.0, seed=3),
         InStyle(at(0.2), 1.0, 0.7, seed=3),
-        Along(Prior(SIZE, 1.0, seed=3), LEANING | {"rotation": Target(0, 90, True)}, 60),
+        Along(Prior(1.0, seed=3), LEANING | {"rotation": Target(0, 90, True)}, 60),
     ],
     ids=lambda plan: plan.field,
 )
@@ -149,7 +162,7 @@ def test_rows_do_not_depend_on_what_was_asked_for(
     model: Model = request.getfixturevalue(name)
     whole = draw(model, plan, range(60))
 
-    assert not np.array_equal(whole.latents, plan.latents(range(60)))
+    assert not np.array_equal(whole.latents, all_tries(plan, range(60))[0])
     assert whole.redrawn > 0 or name == "knowing"
     for rows in (range(1), range(59, 60), range(3, 21), range(16, 32), range(31, 60)):
         part = draw(model, plan, rows)
@@ -160,7 +173,7 @@ def test_rows_do_not_depend_on_what_was_asked_for(
 
 def test_attributes_are_those_of_the_picture(model: Model) -> None:
     """Each row tells what its own picture measures, the redrawn ones too, and no rotation."""
-    drawn = draw(model, Prior(SIZE, 1.0, seed=1), range(30))
+    drawn = draw(model, Prior(1.0, seed=1), range(30))
 
     measured = bundles.measured_by_numpy(drawn.images / 255)
     np.testing.assert_allclose(drawn.attributes[:, [0, 1, 3, 4]], measured, atol=0.2)
@@ -169,7 +182,7 @@ def test_attributes_are_those_of_the_picture(model: Model) -> None:
 
 def test_steered_pictures_are_all_looked_at(model: Model, looked_at: list[int]) -> None:
     """Nobody knows what steering did to them, so the classifier sees each, before it is turned."""
-    plan = Along(Prior(SIZE, 1.0, seed=1), LEANING | {"rotation": Target(180, 180, False)}, 20)
+    plan = Along(Prior(1.0, seed=1), LEANING | {"rotation": Target(180, 180, False)}, 20)
 
     drawn = draw(model, plan, range(20))
 
@@ -182,7 +195,7 @@ def test_open_gate_lets_everything_through(hands: Path, monkeypatch: pytest.Monk
     model = load_profile(next((hands / "tiny").glob("[0-9a-f]*"))).model
     monkeypatch.setattr(model, "classify", None)
 
-    base = Prior(SIZE, 1.0, seed=1)
+    base = Prior(1.0, seed=1)
 
     assert draw(model, base, range(20)).redrawn == 0
     assert draw(model, Along(base, LEANING, 20), range(20)).redrawn == 0
@@ -227,7 +240,7 @@ def test_attempts_have_an_end(model: Model, looked_at: list[int]) -> None:
 
 def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[int]) -> None:
     """Refused pictures beside those that were asked for cost no further attempt."""
-    plan = Prior(SIZE, 1.0, seed=1)
+    plan = Prior(1.0, seed=1)
     passing = int(np.flatnonzero(last_points(plan, range(8))[:, 1] <= 0)[0])
 
     drawn = draw(model, plan, range(passing, passing + 1))
@@ -240,7 +253,7 @@ def test_chunks_are_bounded(model: Model, monkeypatch: pytest.MonkeyPatch) -> No
     """However many rows are drawn, no more than a chunk is decoded at once."""
     sizes = sizes_of_calls(model, "decode", monkeypatch)
 
-    draw(model, Prior(SIZE, 1.0, seed=1), range(10 * DECODE_ROWS))
+    draw(model, Prior(1.0, seed=1), range(10 * DECODE_ROWS))
 
     assert max(sizes) == DECODE_ROWS
     assert sizes[0] == 8
@@ -252,20 +265,19 @@ def test_little_more_is_drawn_than_asked_for(
 ) -> None:
     """What is drawn beside what is asked for is bounded by that, or by the largest chunk."""
     first: list[range] = []
-    plan = Prior(SIZE, 1.0, seed=1)
+    plan = Prior(1.0, seed=1)
     decoded = sizes_of_calls(model, "decode", monkeypatch)
     monkeypatch.setattr(
         drawing, "passing", lambda _model, images, _doubt: np.ones(len(images), bool)
     )
 
-    class Watched(Prior):
-        def latents(self, rows: Sequence[int], attempt: int = 0, /) -> NDArray[np.float32]:
-            if attempt == 0:
-                assert isinstance(rows, range)
+    class Watched(Prior):  # a span's first tries are a range
+        def latents(self, rows: Any, noise: NDArray[np.float32], /) -> NDArray[np.float32]:
+            if isinstance(rows, range):
                 first.append(rows)
-            return plan.latents(rows, attempt)
+            return plan.latents(rows, noise)
 
-    draw(model, Watched(SIZE, 1.0, seed=1), range(stop))
+    draw(model, Watched(1.0, seed=1), range(stop))
     placed = [row for rows in first for row in rows]
 
     assert placed == list(range(len(placed)))

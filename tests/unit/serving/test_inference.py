@@ -21,7 +21,7 @@ from serving.profiles import load_profile
 from serving.workers import Workers
 from tests import bundles
 
-PLAN = Prior(bundles.LATENT_SIZE, 1.0, seed=1)
+PLAN = Prior(1.0, seed=1)
 COUNT = 4 * SPAN_ROWS
 SOON = 60.0
 
@@ -99,7 +99,7 @@ async def test_a_failed_request_keeps_nothing_alive(
     held: list[weakref.ref[Prior]] = []
 
     async def call() -> None:
-        plan = Prior(bundles.LATENT_SIZE, 1.0, seed=2)
+        plan = Prior(1.0, seed=2)
         held.append(weakref.ref(plan))
         await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
             model, plan, COUNT, rows_of, Deadline.after(None, SOON)

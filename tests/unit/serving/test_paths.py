@@ -22,10 +22,12 @@ class Lamp:
 
     Attributes:
         gate: every point is in doubt.
+        latent_size: brightness, and what the classifier goes by.
         looked_at: how many pictures were.
     """
 
     gate = 0.5
+    latent_size = 2
 
     def __init__(self, highest: float) -> None:
         self.looked_at = 0

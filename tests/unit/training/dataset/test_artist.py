@@ -53,7 +53,7 @@ def test_what_the_service_draws(
     assert capsys.readouterr().out == f"{out}\n"
     found = shards(out / "train")
     model = Model(bundle.load(bundle.current(models / "tiny")))
-    plan = Prior(model.latent_size, 0.8, 7)
+    plan = Prior(0.8, 7)
     for rows in (range(3), range(100, 121), range(300)):
         drawn = drawing.draw(model, plan, rows)
         assert np.array_equal(found["x"][rows], drawn.images)
