@@ -15,6 +15,7 @@ from serving.limits import Limits
 from serving.model import Verdicts
 from serving.pb import handwriting_pb2 as pb
 from serving.profiles import Profile
+from serving.wire import varint
 
 __all__ = ["classification", "description", "png_pictures", "published", "raw_pictures", "variants"]
 
@@ -184,13 +185,4 @@ def _blank(size: int, with_pixels: bool) -> NDArray[np.void]:
 
 def _head(tag: int, length: int) -> bytes:
     """Return the tag of a field and the length of its content."""
-    return bytes([tag]) + _varint(length)
-
-
-def _varint(number: int) -> bytes:
-    """Return a number in groups of seven bits, the lowest first; all but the last have a mark."""
-    groups = []
-    while number > 0x7F:
-        groups.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*groups, number])
+    return bytes([tag]) + varint(length)

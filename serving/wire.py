@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from serving.images import SIDE
 
-__all__ = ["UsualRequest", "has_at_most", "usual_request"]
+__all__ = ["UsualRequest", "has_at_most", "usual_request", "varint"]
 
 # Image: field 2 of ClassifyRequest; Pixels: field 2 of Image; data: field 1 of Pixels. Each is a
 # tag and a length of two bytes (https://protobuf.dev/programming-guides/encoding/).
@@ -94,12 +94,12 @@ def has_at_most(fields: int, message: bytes) -> bool:
     for _ in range(fields):
         if at == len(message):
             return True
-        tag, at = _varint(message, at)
+        tag, at = _read_varint(message, at)
         kind = tag & 7
         if kind == _VARINT:
-            _, at = _varint(message, at)
+            _, at = _read_varint(message, at)
         elif kind == _LENGTH:
-            length, at = _varint(message, at)
+            length, at = _read_varint(message, at)
             at += length
         elif kind in _FIXED:
             at += _FIXED[kind]
@@ -110,7 +110,7 @@ def has_at_most(fields: int, message: bytes) -> bool:
     return at == len(message)
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
     """Return the number that begins at ``at``, and where it ends."""
     value = 0
     for shift in range(0, 70, 7):
@@ -122,3 +122,12 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise DecodeError("a number of more than ten bytes")
+
+
+def varint(number: int) -> bytes:
+    """Return a number in groups of seven bits, the lowest first; all but the last have a mark."""
+    groups = []
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*groups, number])

@@ -16,6 +16,7 @@ from serving.inference import Inference
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.oip import tensors
+from serving.oip.usual import usual_request
 from serving.pb import open_inference_pb2 as pb
 from serving.pb import open_inference_pb2_grpc as pb_grpc
 from serving.profiles import Profile
@@ -48,11 +49,7 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
     def register(self, router: Router) -> None:
         """Answer the protocol's methods at ``router``."""
         pb_grpc.add_GRPCInferenceServiceServicer_to_server(self, router)  # type: ignore[no-untyped-call]
-        infer = grpc.unary_unary_rpc_method_handler(
-            self.ModelInfer,
-            request_deserializer=self._parsed,
-            response_serializer=pb.ModelInferResponse.SerializeToString,
-        )
+        infer = grpc.unary_unary_rpc_method_handler(self.ModelInfer)
         router.add_registered_method_handlers(SERVICE_NAME, {"ModelInfer": infer})
 
     async def ServerLive(  # noqa: N802 - named by the .proto file
@@ -99,15 +96,25 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
         return tensors.configuration(profile, self._max_images)
 
     async def ModelInfer(  # noqa: N802
-        self, request: pb.ModelInferRequest, context: Context
-    ) -> pb.ModelInferResponse:
-        """Classify the images of a tensor."""
+        self, raw: bytes, context: Context
+    ) -> bytes:
+        """Classify the images of a tensor.
+
+        ``ModelInferRequest`` in and ``ModelInferResponse`` out, as on the wire.
+        """
         deadline = Deadline.after(context.time_remaining(), self._max_seconds)
-        profile = self._find(request.model_name, request.model_version)
-        images = tensors.read_images(request, self._max_images)
+        usual = usual_request(raw, self._max_images)
+        if usual:
+            profile = self._find(usual.model, usual.version)
+            asked, images = usual.asked, usual.images
+        else:
+            request = self._parsed(raw)
+            profile = self._find(request.model_name, request.model_version)
+            asked = tensors.read_asked(request, self._max_images)
+            images = tensors.read_images(request, asked)
         self._inferred.observe(len(images))
         verdicts = await self._inference.classify(profile.model, images, deadline)
-        return tensors.write_verdicts(request, profile, verdicts)
+        return tensors.write_verdicts(asked, profile, verdicts)
 
     def _parsed(self, raw: bytes) -> pb.ModelInferRequest:
         """Return the message, if it is no larger than one that can be answered.

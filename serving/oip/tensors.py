@@ -5,6 +5,8 @@ FP32, shape (n, 3), of own, other writer and other, and ``llr``: FP32, shape (n,
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,12 @@ from serving.images import SIDE
 from serving.model import Verdicts
 from serving.pb import open_inference_pb2 as pb
 from serving.profiles import Profile
+from serving.wire import varint
 
-__all__ = ["configuration", "describe", "most_bytes", "read_images", "write_verdicts"]
+__all__ = [
+    "Asked", "configuration", "describe", "most_bytes", "read_asked", "read_images",
+    "write_verdicts",
+]  # fmt: skip
 
 _INPUT = "images"
 _DATATYPE = "UINT8"
@@ -29,10 +35,29 @@ _ANY = -1
 _PLATFORM = "onnxruntime_onnx"
 # These change what the answer is or where it goes; all others are hints, and may be ignored.
 _UNSUPPORTED = ("shared_memory_region", "classification")
+# Field 6 of ModelInferResponse: a tag, a length, the bytes.
+_RAW_OUTPUT = 0x32
 
 Violation = tuple[str, str]
+Images = NDArray[np.uint8]
 InputTensor = pb.ModelInferRequest.InferInputTensor
 OutputTensor = pb.ModelInferRequest.InferRequestedOutputTensor
+
+
+class Asked(NamedTuple):
+    """What a request asks for, without its pixels.
+
+    Attributes:
+        id: of the request, for the answer.
+        rows: how many images it has.
+        outputs: names of what it wants, in this order.
+        raw: whether tensors travel as bytes, or else as lists of numbers.
+    """
+
+    id: str
+    rows: int
+    outputs: tuple[str, ...]
+    raw: bool
 
 
 def describe(profile: Profile) -> pb.ModelMetadataResponse:
@@ -80,12 +105,12 @@ def most_bytes(images: int) -> int:
     return 2 * _PIXELS * images + _ENVELOPE
 
 
-def read_images(request: pb.ModelInferRequest, most: int) -> NDArray[np.uint8]:
-    """Return the images of a request, shape (n, 28, 28), n >= 1.
+def read_asked(request: pb.ModelInferRequest, most: int) -> Asked:
+    """Return what a request asks for, if that is something that can be answered.
 
     Args:
         request: whatever a caller sent.
-        most: the largest n.
+        most: the largest number of images.
 
     Raises:
         InvalidRequest: names every field that breaks the contract, of inputs and of outputs.
@@ -95,33 +120,63 @@ def read_images(request: pb.ModelInferRequest, most: int) -> NDArray[np.uint8]:
         violations.append(
             ("id", f"expected at most {_LONGEST_ID} letters, found {len(request.id)}")
         )
-    # How many pixels there must be is known only if the shape is right.
     if violations:
         raise InvalidRequest(violations)
-    rows = request.inputs[0].shape[0]
-    pixels = _raw_pixels(request, rows) if request.raw_input_contents else _pixels(request, rows)
-    return pixels.reshape(rows, *_SIDES)
-
-
-def write_verdicts(
-    request: pb.ModelInferRequest, profile: Profile, verdicts: Verdicts
-) -> pb.ModelInferResponse:
-    """Return the answer to a request: the outputs it asks for, in the form of its input."""
-    values = {"probabilities": verdicts.probabilities, "llr": verdicts.llr}
-    response = pb.ModelInferResponse(
-        model_name=profile.manifest.profile,
-        model_version=profile.manifest.version,
+    return Asked(
         id=request.id,
+        rows=request.inputs[0].shape[0],
+        outputs=tuple(output.name for output in request.outputs) or tuple(_TAIL),
+        raw=bool(request.raw_input_contents),
     )
-    response.parameters["digest"].string_param = profile.digest
-    for name in [output.name for output in request.outputs] or values:
-        array = values[name]
-        output = response.outputs.add(name=name, datatype="FP32", shape=array.shape)
-        if request.raw_input_contents:
-            response.raw_output_contents.append(array.astype("<f4", copy=False).tobytes())
-        else:
-            output.contents.fp32_contents.extend(array.ravel().tolist())
-    return response
+
+
+def read_images(request: pb.ModelInferRequest, asked: Asked) -> Images:
+    """Return the images of a request that asks for this, shape (rows, 28, 28).
+
+    Raises:
+        InvalidRequest: they are not as many bytes or numbers as that, or not in one place.
+    """
+    pixels = _raw_pixels(request, asked.rows) if asked.raw else _pixels(request, asked.rows)
+    return pixels.reshape(asked.rows, *_SIDES)
+
+
+def write_verdicts(asked: Asked, profile: Profile, verdicts: Verdicts) -> bytes:
+    """Return the answer as on the wire: what is asked for, in the form of the request's input.
+
+    What follows from the question is written once for all that are alike; the numbers of a raw
+    answer are its last fields, and two messages in a row are one with the fields of both
+    (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
+    """
+    manifest = profile.manifest
+    head = _answer(asked, manifest.profile, manifest.version, profile.digest)
+    values = {"probabilities": verdicts.probabilities, "llr": verdicts.llr}
+    arrays = [values[name] for name in asked.outputs]
+    if asked.raw:
+        return b"".join([head, *map(_raw_output, arrays)])
+    response = pb.ModelInferResponse.FromString(head)
+    for output, array in zip(response.outputs, arrays, strict=True):
+        output.contents.fp32_contents.extend(array.ravel().tolist())
+    return response.SerializeToString()
+
+
+@lru_cache(maxsize=1024)
+def _answer(asked: Asked, name: str, version: str, digest: str) -> bytes:
+    """Return the answer without its numbers."""
+    response = pb.ModelInferResponse(model_name=name, model_version=version, id=asked.id)
+    response.parameters["digest"].string_param = digest
+    for output in asked.outputs:
+        response.outputs.add(name=output, datatype="FP32", shape=(asked.rows, *_TAIL[output]))
+    return response.SerializeToString()
+
+
+def _raw_output(array: NDArray[np.float32]) -> bytes:
+    return _mark(array.nbytes) + array.astype("<f4", copy=False).tobytes()
+
+
+@lru_cache(maxsize=1024)
+def _mark(length: int) -> bytes:
+    """Return what stands before a raw output of so many bytes."""
+    return bytes([_RAW_OUTPUT]) + varint(length)
 
 
 def _problems_of_inputs(inputs: Sequence[InputTensor], most: int) -> Iterator[Violation]:
@@ -162,7 +217,7 @@ def _problems_of_parameters(field: str, tensor: InputTensor | OutputTensor) -> I
             yield field, f"{name} is not supported"
 
 
-def _raw_pixels(request: pb.ModelInferRequest, rows: int) -> NDArray[np.uint8]:
+def _raw_pixels(request: pb.ModelInferRequest, rows: int) -> Images:
     raw = request.raw_input_contents
     if len(raw) != 1:
         raise _invalid("raw_input_contents", f"expected one for the one input, found {len(raw)}")
@@ -176,7 +231,7 @@ def _raw_pixels(request: pb.ModelInferRequest, rows: int) -> NDArray[np.uint8]:
     return np.frombuffer(raw[0], np.uint8)
 
 
-def _pixels(request: pb.ModelInferRequest, rows: int) -> NDArray[np.uint8]:
+def _pixels(request: pb.ModelInferRequest, rows: int) -> Images:
     contents = request.inputs[0].contents
     field = "inputs[0].contents.uint_contents"
     others = [given.name for given, _ in contents.ListFields() if given.name != "uint_contents"]
