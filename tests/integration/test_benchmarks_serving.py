@@ -41,6 +41,28 @@ def test_clients_and_ledger_agree(hands: Path, tmp_path: Path) -> None:
             server.check_ledger()
 
 
+def test_what_a_schedule_is_refused_is_in_both_ledgers(hands: Path, tmp_path: Path) -> None:
+    """An open loop does not wait, so some of it may be shed: the client says what, and how much."""
+    case = make_cases(np.stack([form()] * 256))["draw-raw-256"]
+    body = tmp_path / "body"
+    body.write_bytes(case.request)
+    with (
+        service("service", hands, tmp_path / "service.log", max_in_flight=1) as server,
+        helper("client", tmp_path / "client.log") as client,
+    ):
+        answer = client.ask(
+            address=server.address, path=case.path, body=str(body), connections=2,
+            loop="open", rate=400, seconds=0.2, seed=1,
+        )  # fmt: skip
+        server.sent += answer["sent"]
+        assert 0 < answer["shed"] < answer["sent"]
+        with pytest.raises(BenchmarkError, match="RESOURCE_EXHAUSTED"):
+            server.check_ledger()
+
+        server.shed += answer["shed"]
+        server.check_ledger()
+
+
 @pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is not installed")
 def test_h2load_is_not_fooled_by_errors(tmp_path: Path) -> None:
     """Errors of gRPC come as HTTP 200; they are noticed by the message that they lack."""

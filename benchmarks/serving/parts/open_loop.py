@@ -63,4 +63,5 @@ def _ask(stage: Stage, server: Server, body: Path, **question: Any) -> dict[str,
         **question,
     )
     server.sent += int(answer.pop("sent"))
+    server.shed += int(answer.get("shed", 0))
     return answer
