@@ -1,18 +1,18 @@
 """Pictures that pass the gate: what a plan asks for, drawn, looked at, and drawn anew if need be.
 
-Another point costs next to nothing, a picture much, a look at it by the classifier far more. So a
-point whose doubt is above the profile's gate is taken anew from further noise, before anything is
-drawn there. Where that does not help, because the tries are spent or nothing is left to chance, its
-picture is shown to the classifier. If that does not call it the digit, it is drawn anew from other
-points, until it passes or the attempts are spent.
+Another point costs next to nothing, a picture much, a look at it by the classifier far more. So
+points are sampled by rejection: those whose doubt is above the profile's gate are passed over,
+before anything is drawn there. Where that does not help, because the tries are spent or nothing is
+left to chance, the picture at such a point is shown to the classifier. If that does not call it the
+digit, it is drawn anew from other points, until it passes or the attempts are spent.
 
 ``draw`` is a pure function of model, plan and row numbers. Matrix kernels round differently for
 different numbers of rows, so whatever is done is done to the same rows together, whatever part of
-them was asked for. Points are taken for a whole span of rows, and anew for all of it that is in
-doubt so far. Pictures are drawn by chunks of a span: the first attempt is made at a whole chunk,
-each later one at all rows of the chunk that were refused so far, and what is in doubt in the end is
-looked at together. The first spans are small and the later ones large, so that few pictures come
-soon and many come fast.
+them was asked for. Points are taken for a whole span of rows. Pictures are drawn by chunks of a
+span, which is one unless they are steered, so that no step takes long: the first attempt is made at
+a whole chunk, each later one at all rows of the chunk that were refused so far, and what is in
+doubt in the end is looked at together. The first spans are small and the later ones large, so that
+few pictures come soon and many come fast.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,19 +25,19 @@ from numpy.typing import NDArray
 from serving.errors import CannotDraw
 from serving.generate import Along, Plan
 from serving.model import OTHER, Model
-from serving.noise import further_normal, standard_normal
+from serving.noise import generator
 from serving.steering import NAMES, goals, steer
 
 __all__ = [
-    "ATTEMPTS", "DECODE_ROWS", "SPAN_ROWS", "TRIES",
+    "ATTEMPTS", "SPAN_ROWS", "STEER_ROWS", "TRIES",
     "Drawn", "as_bytes", "draw", "passing", "spans", "steps",
 ]  # fmt: skip
 
-DECODE_ROWS = 64
-"""The most rows that are decoded at once; each multiple of it begins a chunk."""
-
 SPAN_ROWS = 256
-"""The most rows whose points are taken at once; each multiple of it begins a span."""
+"""The most rows whose points are taken, and that are decoded, at once; a multiple begins a span."""
+
+STEER_ROWS = 64
+"""The same for rows that are steered: all of them are looked at, which takes ten times as long."""
 
 _FIRST_ROWS = 8  # of the first span
 _ROTATION = NAMES.index("rotation")
@@ -47,7 +47,11 @@ ATTEMPTS = 16
 """How often a picture is drawn anew before the request is refused."""
 
 TRIES = 8
-"""Of how many points an attempt takes the first that is not in doubt, or else the last."""
+"""How often an attempt samples points for the rows that have none without doubt yet."""
+
+# One in so many more, and a few, are sampled than are missing: once is then nearly always enough.
+_SPARE = 8
+_SPARE_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,17 @@ class Drawn:
     latents: NDArray[np.float32]
     attributes: NDArray[np.float32]
     redrawn: int
+
+    def parts(self, rows: int) -> "Iterator[Drawn]":
+        """Yield them by so many; the first part stands for all that were drawn more than once."""
+        for start in range(0, len(self.images), rows):
+            part = slice(start, start + rows)
+            yield Drawn(
+                self.images[part],
+                self.latents[part],
+                self.attributes[part],
+                0 if start else self.redrawn,
+            )
 
 
 class _Sketch(NamedTuple):
@@ -118,7 +133,7 @@ def steps(model: Model, plan: Plan, rows: range) -> Iterator[Drawn | None]:
     """
     [span] = _cut(rows, SPAN_ROWS)
     latents, doubt = _points(model, plan, span, 0)
-    for chunk in _cut(rows, DECODE_ROWS):
+    for chunk in _cut(rows, STEER_ROWS if isinstance(plan, Along) else SPAN_ROWS):
         part = slice(chunk.start - span.start, chunk.stop - span.start)
         first = _sketch(model, plan, chunk, latents[part], doubt[part])
         yield from _finish(model, plan, chunk, _common(rows, chunk), first)
@@ -232,33 +247,34 @@ def _points(
     model: Model, plan: Plan, rows: Sequence[int], attempt: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return an attempt's points, shape (n, z), and how doubtful each is, shape (n,)."""
-    size = model.latent_size
-    if not plan.has_chance:
-        latents = plan.latents(rows, np.zeros((len(rows), size), np.float32))
-        return latents, model.doubt(latents)
-    latents = plan.latents(rows, standard_normal(plan.seed, rows, size, attempt))
-    doubt = model.doubt(latents)
-    doubted = np.flatnonzero(doubt > model.gate)
-    if doubted.size:
-        again = [rows[place] for place in doubted.tolist()]
-        latents[doubted], doubt[doubted] = _further_points(model, plan, again, attempt)
-    return latents, doubt
+    if plan.has_chance:
+        return _sampled(model, plan, rows, attempt)
+    latents = plan.latents(rows, np.zeros((len(rows), model.latent_size), np.float32))
+    return latents, model.doubt(latents)
 
 
-def _further_points(
+def _sampled(
     model: Model, plan: Plan, rows: Sequence[int], attempt: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Do so for rows whose first try is in doubt: all other tries at once, nearly as quick as one.
-
-    Each row takes the first that is not in doubt, or else the last.
-    """
-    noise = further_normal(plan.seed, rows, TRIES - 1, model.latent_size, attempt)
-    latents = plan.latents(np.repeat(rows, TRIES - 1), noise.reshape(-1, model.latent_size))
-    doubt = model.doubt(latents).reshape(len(rows), TRIES - 1)
-    takes = doubt <= model.gate
-    takes[:, -1] = True
-    taken = np.arange(len(rows)), takes.argmax(axis=1)
-    return latents.reshape(noise.shape)[taken], doubt[taken]
+    """Do so by rejection: points in doubt are passed over, until the tries are spent."""
+    random = generator(plan.seed, rows[0], attempt)
+    found: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    missing = len(rows)
+    for _ in range(TRIES):
+        candidates = range(missing + missing // _SPARE + _SPARE_ROWS)
+        noise = random.standard_normal((len(candidates), model.latent_size), np.float32)
+        latents = plan.latents(candidates, noise)
+        doubt = model.doubt(latents)
+        sure = np.flatnonzero(doubt <= model.gate)[:missing]
+        found.append((latents[sure], doubt[sure]))
+        missing -= len(sure)
+        if not missing:
+            break
+    else:
+        doubted = np.flatnonzero(doubt > model.gate)[:missing]
+        found.append((latents[doubted], doubt[doubted]))
+    points, doubts = zip(*found, strict=True)
+    return np.concatenate(points), np.concatenate(doubts)
 
 
 def _problem(plan: Plan, rows: range, refused: int, row: int) -> str:

@@ -1,8 +1,8 @@
 """New pictures: a rule for latent points, and what is then made of the points' pictures.
 
 Each ``Plan`` says which latent point picture i of ``count`` has. A plan is a pure function of
-row number and noise, so a request can be worked off in chunks, on any thread, and give the same
-bytes. Rows beyond the last picture have points too, of no meaning: chunks are always full.
+row number and noise, so a request can be worked off in spans, on any thread, and give the same
+bytes. Rows beyond the last picture have points too, of no meaning: spans are always full.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class Plan(Protocol):
         """Return the points of these pictures.
 
         Args:
-            rows: their numbers, n of them.
+            rows: their numbers, n of them; where there is chance, they do not matter.
             noise: from N(0, I), shape (n, z).
 
         Returns:

@@ -1,10 +1,11 @@
 """Models run on behalf of requests, in chunks, and in threads unless one comes alone.
 
-A chunk, or for drawing a step of one, is the unit that is timed, spread over threads, and dropped
-when its caller has gone.
+A chunk, or for drawing a step of a span, is the unit that is timed, spread over threads, and
+dropped when its caller has gone.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -23,7 +24,7 @@ from serving.model import CLASSIFY_ROWS, Model, Posterior, Verdicts
 from serving.paths import lay
 from serving.workers import Workers
 
-__all__ = ["Inference", "Variants"]
+__all__ = ["Encoding", "Inference", "Variants"]
 
 T = TypeVar("T")
 
@@ -35,15 +36,28 @@ class Variants:
     """Generated pictures.
 
     Attributes:
-        chunks: pictures and what is told of them, in order, each turned to bytes.
+        pieces: pictures and what is told of them, in order, turned to bytes.
         redrawn: how many pictures were drawn more than once.
     """
 
-    chunks: list[bytes]
+    pieces: list[bytes]
     redrawn: int
 
 
-class _Chunk(NamedTuple):
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures become bytes.
+
+    Attributes:
+        encode: the pictures, and what is told of them.
+        rows: the most that are encoded at once, few enough not to take long.
+    """
+
+    encode: Callable[[Drawn], bytes]
+    rows: int
+
+
+class _Piece(NamedTuple):
     """Pictures of a request that are done: as bytes, how many, and how many were drawn anew."""
 
     encoded: bytes
@@ -114,10 +128,10 @@ class Inference:
         model: Model,
         plan: Plan,
         count: int,
-        encode: Callable[[Drawn], bytes],
+        encoding: Encoding,
         deadline: Deadline,
     ) -> Variants:
-        """Return the first ``count`` pictures of the plan, each chunk of them as ``encode`` has it.
+        """Return the first ``count`` pictures of the plan, encoded.
 
         Spans of pictures are drawn side by side, and each step of one is a job. However many
         there are, no more jobs than keep the threads busy are in line at once, and none is long:
@@ -129,18 +143,17 @@ class Inference:
         """
         turns = asyncio.Semaphore(self._workers.threads + 1)  # one waits for a thread that is done
 
-        async def span(rows: range) -> list[_Chunk]:
-            drawing = steps(model, plan, rows)
-            chunks: list[_Chunk] = []
+        async def span(rows: range) -> list[_Piece]:
+            work = self._draw(model, plan, rows, encoding)
+            pieces: list[_Piece] = []
             async with turns:
-                while sum(chunk.pictures for chunk in chunks) < len(rows):
-                    chunk = await self._workers.run(deadline, self._go_on, drawing, encode)
-                    chunks += [chunk] if chunk else []
-            return chunks
+                while sum(piece.pictures for piece in pieces) < len(rows):
+                    pieces.append(await self._workers.run(deadline, next, work))
+            return pieces
 
         parts = await _all(span(rows) for rows in spans(range(count)))
-        chunks = [chunk for part in parts for chunk in part]
-        return Variants([chunk.encoded for chunk in chunks], sum(chunk.redrawn for chunk in chunks))
+        pieces = [piece for part in parts for piece in part]
+        return Variants([piece.encoded for piece in pieces], sum(piece.redrawn for piece in pieces))
 
     def _line_up(self, model: Model) -> Batcher:
         """Make the line before ``model``; it goes when the model does."""
@@ -162,17 +175,20 @@ class Inference:
         with self._infer.time():
             return lay(model, straight)
 
-    def _go_on(
-        self, drawing: Iterator[Drawn | None], encode: Callable[[Drawn], bytes]
-    ) -> "_Chunk | None":
-        """Do the next step; return what it has finished, if anything."""
-        with self._infer.time():
-            drawn = next(drawing)
-        if drawn is None:
-            return None
-        self._redrawn.inc(drawn.redrawn)
-        with self._encode.time():
-            return _Chunk(encode(drawn), len(drawn.images), drawn.redrawn)
+    def _draw(self, model: Model, plan: Plan, rows: range, encoding: Encoding) -> Iterator[_Piece]:
+        """Yield these pictures of a span, and an empty piece where another attempt is due."""
+        begun = time.perf_counter()
+        for drawn in steps(model, plan, rows):
+            self._infer.observe(time.perf_counter() - begun)
+            if drawn is None:
+                yield _Piece(b"", 0, 0)
+            else:
+                self._redrawn.inc(drawn.redrawn)
+                for part in drawn.parts(encoding.rows):
+                    with self._encode.time():
+                        encoded = encoding.encode(part)
+                    yield _Piece(encoded, len(part.images), part.redrawn)
+            begun = time.perf_counter()
 
 
 async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

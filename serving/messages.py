@@ -55,7 +55,7 @@ def classification(profile: Profile, verdicts: Verdicts) -> bytes:
 
 
 def variants(profile: Profile, made: Variants, seed: int) -> bytes:
-    """Return the answer of GenerateVariants as on the wire, of chunks that are so already."""
+    """Return the answer of GenerateVariants as on the wire, of pieces that are so already."""
     head = pb.GenerateVariantsResponse(
         profile=profile.manifest.profile,
         version=profile.manifest.version,
@@ -63,7 +63,7 @@ def variants(profile: Profile, made: Variants, seed: int) -> bytes:
         digest=profile.digest,
         redrawn=made.redrawn,
     )
-    return b"".join([head.SerializeToString(), *made.chunks])
+    return b"".join([head.SerializeToString(), *made.pieces])
 
 
 def raw_pictures(drawn: Drawn) -> bytes:

@@ -4,7 +4,6 @@ Errors leave by ``raise``; nothing here knows of status codes.
 """
 
 import secrets
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import grpc
@@ -12,11 +11,11 @@ import grpc
 from serving import messages, modes
 from serving.catalogue import Catalogue
 from serving.deadline import Deadline
-from serving.drawing import Drawn
+from serving.drawing import SPAN_ROWS
 from serving.errors import InvalidRequest
 from serving.generate import Between, Plan
 from serving.images import are_mnist_form
-from serving.inference import Inference
+from serving.inference import Encoding, Inference
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
@@ -35,10 +34,12 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _OTHER_FIELDS = 16
 
 
-_ENCODERS: dict[int, Callable[[Drawn], bytes]] = {
-    pb.IMAGE_FORMAT_UNSPECIFIED: messages.png_pictures,
-    pb.IMAGE_FORMAT_PNG: messages.png_pictures,
-    pb.IMAGE_FORMAT_RAW: messages.raw_pictures,
+_PNG = Encoding(messages.png_pictures, rows=64)
+_RAW = Encoding(messages.raw_pictures, rows=SPAN_ROWS)
+_ENCODINGS = {
+    pb.IMAGE_FORMAT_UNSPECIFIED: _PNG,
+    pb.IMAGE_FORMAT_PNG: _PNG,
+    pb.IMAGE_FORMAT_RAW: _RAW,
 }
 
 
@@ -118,7 +119,7 @@ class HandwritingService:
         plan = await self._plan(request, profile, seed, deadline)
         self._generated.observe(request.count)
         made = await self._inference.generate(
-            profile.model, plan, request.count, _ENCODERS[request.format], deadline
+            profile.model, plan, request.count, _ENCODINGS[request.format], deadline
         )
         return messages.variants(profile, made, seed)
 
@@ -158,7 +159,7 @@ class HandwritingService:
         violations = modes.violations(request, limits)
         if not 1 <= request.count <= limits.max_count:
             violations.append(("count", f"expected 1 to {limits.max_count}, found {request.count}"))
-        if request.format not in _ENCODERS:
+        if request.format not in _ENCODINGS:
             violations.append(
                 ("format", f"expected a value of ImageFormat, found {request.format}")
             )

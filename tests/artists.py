@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.errors import OnehandError
-from serving.noise import standard_normal
+from serving.noise import generator
 from training.dataset.order import Hand, Order
 
 HAND = Hand("tiny", "0123456789ab", "5" * 64, 2, latent_size=4)
@@ -61,7 +61,9 @@ class Scribbling:
                 os._exit(9)
             raise self.scribbler.fault("stopped")
         numbers = np.asarray(rows)
-        noise = standard_normal(self.order.seed, rows, 9)
+        noise = np.stack(
+            [generator(self.order.seed, row, 0).standard_normal(9, np.float32) for row in rows]
+        )
         places = np.arange(784) * (numbers[:, None] + self.order.seed + 1)
         return Scribbles(
             images=(places % 251).astype(np.uint8).reshape(-1, 28, 28),

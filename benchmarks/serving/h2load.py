@@ -26,6 +26,9 @@ _SECONDS_AT_MOST = 120
 _FRAME = 5  # bytes in front of each gRPC message
 _SUCCEEDED = re.compile(r"(\d+) succeeded")
 _DATA = re.compile(r"\((\d+)\) data")
+# Of a stream's and a connection's flow-control window, 1 MiB, as a gRPC client's in Java is from
+# the start and others' grow to. With 64 KiB, h2load's own, large answers wait for the client.
+_WINDOW_BITS = 20
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class H2Load:
         self._log.unlink(missing_ok=True)
         url = f"http://{self._server.address}{self._server.path(self._case)}"
         words = ["h2load", "-t1", f"-c{self._load.connections}", f"-m{self._load.streams}"]
+        words += [f"-w{_WINDOW_BITS}", f"-W{_WINDOW_BITS}"]
         words += [f"-n{requests}", f"--data={self._body}", f"--log-file={self._log}"]
         words += ["-H", "content-type: application/grpc", "-H", "te: trailers", url]
         done = subprocess.run(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.variants.served import Served
-from serving.noise import standard_normal
+from serving.noise import generator
 from training.augment import Variations, augment
 from training.config import DEFAULT, RECIPES, SEED, AugmentConfig
 from training.data import Digits
@@ -130,5 +130,5 @@ def _parameters(variations: Variations) -> Floats:
 
 def _drawn(vae: Autoencoder, seed: int, count: int) -> Made:
     start = time.perf_counter()
-    latent = standard_normal(seed, range(count), vae.latent)
+    latent = generator(seed, 0, 0).standard_normal((count, vae.latent), np.float32)
     return Made(pictures(vae, latent), latent, time.perf_counter() - start)

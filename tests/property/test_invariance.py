@@ -13,7 +13,7 @@ from serving.drawing import draw
 from serving.fuse import fuse
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import Model, Posterior, Verdicts
-from serving.noise import standard_normal
+from serving.noise import generator
 from serving.paths import lay
 from serving.profiles import load_profile
 from serving.steering import Target
@@ -120,14 +120,19 @@ def test_a_way_leads_from_end_to_end(
     assert np.array_equal(laid.shares, other.shares)
 
 
-@given(seed=seeds, rows=st.integers(1, 40), size=st.integers(1, 40))
-def test_noise_is_a_function_of_seed_and_row(seed: int, rows: int, size: int) -> None:
-    """Each row can be had by itself, and another seed gives another one."""
-    together = standard_normal(seed, range(rows), size)
-    last = standard_normal(seed, range(rows - 1, rows), size)
+@given(seed=seeds, row=st.integers(0, 2**40), attempt=st.integers(0, 20))
+def test_noise_is_a_function_of_seed_row_and_attempt(seed: int, row: int, attempt: int) -> None:
+    """The same three give the same noise, and each of them gives another."""
 
-    assert np.array_equal(together[-1:], last)
-    assert not np.array_equal(together, standard_normal(seed ^ 1, range(rows), size))
+    def noise(seed: int, row: int, attempt: int) -> list[float]:
+        return generator(seed, row, attempt).standard_normal(5).tolist()
+
+    found = noise(seed, row, attempt)
+
+    assert found == noise(seed, row, attempt)
+    assert found != noise(seed ^ 1, row, attempt)
+    assert found != noise(seed, row + 1, attempt)
+    assert found != noise(seed, row, attempt + 1)
 
 
 @given(data=st.data(), count=st.integers(2, 8))

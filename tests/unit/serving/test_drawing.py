@@ -1,6 +1,6 @@
 """The gate: what is looked at, what is drawn anew, and when that is given up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from serving import drawing
 from serving.bundle import Gate
-from serving.drawing import ATTEMPTS, DECODE_ROWS, SPAN_ROWS, TRIES, draw
+from serving.drawing import ATTEMPTS, SPAN_ROWS, STEER_ROWS, TRIES, draw, spans
 from serving.errors import CannotDraw
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import OTHER, Model, Posterior
-from serving.noise import further_normal, standard_normal
+from serving.noise import generator
 from serving.profiles import load_profile
 from serving.steering import Target
 from tests import bundles
@@ -55,17 +55,46 @@ def looked_at(model: Model, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes_of_calls(model, "classify", monkeypatch)
 
 
-def all_tries(plan: Plan, rows: Sequence[int], attempt: int = 0) -> NDArray[np.float32]:
-    """Return the points of an attempt that are tried in turn, shape (TRIES, len(rows), z)."""
-    first = standard_normal(plan.seed, rows, SIZE, attempt)
-    further = further_normal(plan.seed, rows, TRIES - 1, SIZE, attempt)
-    noise = np.concatenate([first[None], further.transpose(1, 0, 2)])
-    return np.stack([plan.latents(rows, one) for one in noise])
+def passes(points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Say where both models draw the digit."""
+    return points[:, 1] <= 0
 
 
-def last_points(plan: Plan, rows: Sequence[int], attempt: int = 0) -> NDArray[np.float32]:
-    """Return the points of an attempt whose tries were all in doubt."""
-    return all_tries(plan, rows, attempt)[-1]
+def nowhere(points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Say where the first model is not in doubt."""
+    return np.zeros(len(points), bool)
+
+
+def everything(
+    _model: Model, images: NDArray[np.uint8], _doubt: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Let all pictures through, in the place of ``passing``."""
+    return np.ones(len(images), bool)
+
+
+def sampled(
+    plan: Plan,
+    rows: Sequence[int],
+    attempt: int = 0,
+    sure: Callable[[NDArray[np.float32]], NDArray[np.bool_]] = passes,
+) -> NDArray[np.float32]:
+    """Return the points of an attempt: those that are sure, or else of the last that were tried."""
+    random = generator(plan.seed, rows[0], attempt)
+    points = np.empty((0, SIZE), np.float32)
+    for _ in range(TRIES):
+        missing = len(rows) - len(points)
+        noise = random.standard_normal((missing + missing // 8 + 8, SIZE), np.float32)
+        candidates = plan.latents(rows, noise)
+        points = np.concatenate([points, candidates[sure(candidates)][:missing]])
+        if len(points) == len(rows):
+            return points
+    doubted = candidates[~sure(candidates)]
+    return np.concatenate([points, doubted[: len(rows) - len(points)]])
+
+
+def by_span(stop: int, points: Callable[[range], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the points of all rows before ``stop``, which ends a span."""
+    return np.concatenate([points(span) for span in spans(range(stop))])
 
 
 def at(second: float) -> Posterior:
@@ -74,8 +103,8 @@ def at(second: float) -> Posterior:
     return Posterior(mean, np.ones((1, SIZE), np.float32), mean)
 
 
-def test_points_in_doubt_are_taken_anew(knowing: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row has its first point that is not in doubt; only that is drawn, and none looked at."""
+def test_points_in_doubt_are_passed_over(knowing: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows have the first points that are not in doubt; nothing else is drawn, none looked at."""
     plan = Around(at(-0.5), 1.0, seed=2)
     decoded = sizes_of_calls(knowing, "decode", monkeypatch)
     screened = sizes_of_calls(knowing, "doubt", monkeypatch)
@@ -83,49 +112,44 @@ def test_points_in_doubt_are_taken_anew(knowing: Model, monkeypatch: pytest.Monk
 
     drawn = draw(knowing, plan, range(40))
 
+    expected = by_span(64, lambda span: sampled(plan, span))[:40]
+    np.testing.assert_array_equal(drawn.latents, expected)
     assert drawn.redrawn == 0
     assert decoded == [8, 8, 16, 32]
-    # all of the span, then all other tries of those in doubt, and so on
-    assert screened[0] == 8
-    assert 0 < screened[1] < 8 * (TRIES - 1)
-    assert screened[1] % (TRIES - 1) == 0
-    assert len(screened) <= 2 * len(decoded)
-    for row in range(40):
-        points = all_tries(plan, [row])[:, 0]
-        np.testing.assert_array_equal(drawn.latents[row], points[points[:, 1] <= 0][0])
+    assert screened[0] == 17  # some to spare, so that once is mostly enough
+    assert len(decoded) < len(screened) <= 2 * len(decoded)
 
 
 def test_points_still_in_doubt_are_looked_at(
     knowing: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once the tries are spent the picture at the last point is drawn, and the classifier asked."""
-    plan = Around(at(1.5), 1.0, seed=4)
-    tries = all_tries(plan, range(40))
-    in_doubt = (tries[:, :, 1] > 0).all(axis=0)
+    """Once the tries are spent pictures are drawn at points in doubt, and the classifier asked."""
+    plan = Around(at(2.0), 1.0, seed=4)
+    first = by_span(64, lambda span: sampled(plan, span))
+    in_doubt = ~passes(first)
     looked_at = sizes_of_calls(knowing, "classify", monkeypatch)
 
-    drawn = draw(knowing, plan, range(40))
+    drawn = draw(knowing, plan, range(64))
 
     assert drawn.redrawn == in_doubt.sum() > 5
     assert looked_at[0] == in_doubt[:8].sum()  # together, and with nobody else
-    first = (tries[:, :, 1] <= 0).argmax(axis=0)
-    expected = tries[first, range(40)]
-    np.testing.assert_array_equal(drawn.latents[~in_doubt], expected[~in_doubt])
-    assert (drawn.latents[:, 1] <= 0).all()
+    np.testing.assert_array_equal(drawn.latents[~in_doubt], first[~in_doubt])
+    assert (~in_doubt).sum() > 5
+    assert passes(drawn.latents).all()
 
 
 def test_refused_pictures_are_drawn_anew(model: Model, looked_at: list[int]) -> None:
     """Each picture that is given out passes, and those that were refused alone were replaced."""
     plan = Prior(1.0, seed=1)
-    first = last_points(plan, range(40))
-    refused = first[:, 1] > 0
+    first = by_span(64, lambda span: sampled(plan, span, sure=nowhere))
+    refused = ~passes(first)
 
-    drawn = draw(model, plan, range(40))
+    drawn = draw(model, plan, range(64))
 
     assert drawn.redrawn == refused.sum()
-    assert 10 < drawn.redrawn < 30
+    assert 20 < drawn.redrawn < 44
     assert np.array_equal(drawn.latents[~refused], first[~refused])
-    assert (drawn.latents[:, 1] <= 0).all()
+    assert passes(drawn.latents).all()
     assert looked_at[:2] == [8, refused[:8].sum()]  # together, and with nobody else
     assert (model.classify(drawn.images).probabilities.argmax(axis=1) != OTHER).all()
 
@@ -134,14 +158,18 @@ def test_the_first_attempt_that_passes_is_taken(model: Model) -> None:
     """What is drawn anew is what the plan has for the first later attempt that passes."""
     plan = Prior(1.0, seed=1)
 
-    drawn = draw(model, plan, range(40))
+    def taken(span: range) -> NDArray[np.float32]:
+        points = sampled(plan, span, sure=nowhere)
+        for attempt in range(1, ATTEMPTS + 1):
+            refused = np.flatnonzero(~passes(points))
+            if refused.size:
+                again = [span[place] for place in refused]
+                points[refused] = sampled(plan, again, attempt, nowhere)
+        return points
 
-    for row in range(40):
-        tries = np.concatenate(
-            [last_points(plan, [row], attempt) for attempt in range(ATTEMPTS + 1)]
-        )
-        passing = tries[tries[:, 1] <= 0]
-        np.testing.assert_array_equal(drawn.latents[row], passing[0])
+    drawn = draw(model, plan, range(64))
+
+    np.testing.assert_array_equal(drawn.latents, by_span(64, taken))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +190,8 @@ def test_rows_do_not_depend_on_what_was_asked_for(
     model: Model = request.getfixturevalue(name)
     whole = draw(model, plan, range(60))
 
-    assert not np.array_equal(whole.latents, all_tries(plan, range(60))[0])
+    once = by_span(64, lambda span: sampled(plan, span, sure=lambda points: ~nowhere(points)))
+    assert not np.array_equal(whole.latents, once[:60])
     assert whole.redrawn > 0 or name == "knowing"
     for rows in (range(1), range(59, 60), range(3, 21), range(16, 32), range(31, 60)):
         part = draw(model, plan, rows)
@@ -241,7 +270,7 @@ def test_attempts_have_an_end(model: Model, looked_at: list[int]) -> None:
 def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[int]) -> None:
     """Refused pictures beside those that were asked for cost no further attempt."""
     plan = Prior(1.0, seed=1)
-    passing = int(np.flatnonzero(last_points(plan, range(8))[:, 1] <= 0)[0])
+    passing = int(np.flatnonzero(passes(sampled(plan, range(8), sure=nowhere)))[0])
 
     drawn = draw(model, plan, range(passing, passing + 1))
 
@@ -249,13 +278,24 @@ def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[i
     assert len(looked_at) == 1
 
 
-def test_chunks_are_bounded(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many rows are drawn, no more than a chunk is decoded at once."""
+@pytest.mark.parametrize(
+    ("plan", "most"),
+    [
+        (Prior(1.0, seed=1), SPAN_ROWS),
+        (Along(Prior(1.0, seed=1), LEANING, 3 * SPAN_ROWS), STEER_ROWS),
+    ],
+    ids=lambda value: getattr(value, "field", value),
+)
+def test_steps_are_bounded(
+    model: Model, monkeypatch: pytest.MonkeyPatch, plan: Plan, most: int
+) -> None:
+    """However many rows are drawn, no more than so many are decoded at once."""
     sizes = sizes_of_calls(model, "decode", monkeypatch)
+    monkeypatch.setattr(drawing, "passing", everything)
 
-    draw(model, Prior(1.0, seed=1), range(10 * DECODE_ROWS))
+    draw(model, plan, range(3 * SPAN_ROWS))
 
-    assert max(sizes) == DECODE_ROWS
+    assert max(sizes) == most
     assert sizes[0] == 8
 
 
@@ -263,30 +303,30 @@ def test_chunks_are_bounded(model: Model, monkeypatch: pytest.MonkeyPatch) -> No
 def test_little_more_is_drawn_than_asked_for(
     model: Model, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    """What is drawn beside what is asked for is bounded by that, or by the largest chunk."""
-    first: list[range] = []
-    plan = Prior(1.0, seed=1)
+    """What is drawn beside what is asked for is bounded by that, or by the largest span."""
     decoded = sizes_of_calls(model, "decode", monkeypatch)
-    monkeypatch.setattr(
-        drawing, "passing", lambda _model, images, _doubt: np.ones(len(images), bool)
-    )
+    monkeypatch.setattr(drawing, "passing", everything)
 
-    class Watched(Prior):  # a span's first tries are a range
-        def latents(self, rows: Any, noise: NDArray[np.float32], /) -> NDArray[np.float32]:
-            if isinstance(rows, range):
-                first.append(rows)
-            return plan.latents(rows, noise)
+    draw(model, Prior(1.0, seed=1), range(stop))
 
-    draw(model, Watched(1.0, seed=1), range(stop))
-    placed = [row for rows in first for row in rows]
+    assert stop <= sum(decoded) <= min(max(8, 2 * stop), stop + SPAN_ROWS)
 
-    assert placed == list(range(len(placed)))
-    assert stop <= len(placed) <= min(max(8, 2 * stop), stop + SPAN_ROWS)
-    assert stop <= sum(decoded) <= min(max(8, 2 * stop), stop + DECODE_ROWS)
+
+def test_parts_are_the_whole(model: Model) -> None:
+    """Pictures by so many are the same pictures, and those drawn anew are counted once."""
+    drawn = draw(model, Prior(1.0, seed=1), range(20))
+
+    parts = list(drawn.parts(8))
+
+    assert [len(part.images) for part in parts] == [8, 8, 4]
+    assert sum(part.redrawn for part in parts) == drawn.redrawn > 0
+    for field in ("images", "latents", "attributes"):
+        together = np.concatenate([getattr(part, field) for part in parts])
+        assert np.array_equal(together, getattr(drawn, field))
 
 
 def test_pictures_do_not_depend_on_the_spans(knowing: Model) -> None:
-    """Points are screened by the span, pictures drawn by the chunk, and asked for as one likes."""
+    """Points are taken and pictures drawn by the span, and asked for as one likes."""
     plan = Around(at(0.2), 1.0, seed=3)
     whole = draw(knowing, plan, range(600))
 

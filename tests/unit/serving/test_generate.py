@@ -5,7 +5,6 @@ import pytest
 
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import Posterior
-from serving.noise import standard_normal
 from serving.steering import Target
 
 
@@ -17,7 +16,7 @@ def posterior(mean: list[list[float]], deviation: list[list[float]]) -> Posterio
 
 CENTRE = posterior([[1, 2]], [[0.5, 4]])
 ENDS = posterior([[0, 2], [4, 0]], [[1, 1], [1, 1]])
-NOISE = standard_normal(5, range(4), 2)
+NOISE = np.random.default_rng(5).standard_normal((4, 2), np.float32)
 STILL = np.zeros((12, 2), np.float32)
 
 

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from serving import inference
 from serving.deadline import Deadline
-from serving.drawing import DECODE_ROWS, SPAN_ROWS, Drawn, draw
+from serving.drawing import SPAN_ROWS, Drawn, draw
 from serving.errors import CannotDraw, DeadlineExpired
 from serving.generate import Plan, Prior
-from serving.inference import Inference
+from serving.inference import Encoding, Inference
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.profiles import load_profile
@@ -46,24 +46,27 @@ def rows_of(drawn: Drawn) -> bytes:
     return drawn.latents[:, 0].tobytes()
 
 
-async def test_chunks_come_in_order_with_the_redrawn_counted(
+ROWS = Encoding(rows_of, rows=100)
+
+
+async def test_pieces_come_in_order_with_the_redrawn_counted(
     workers: Workers, model: Model
 ) -> None:
-    """Whichever chunk is done first, pictures are in the order of the plan."""
+    """Whichever span is done first, pictures are in the order of the plan."""
     metrics = Metrics(CollectorRegistry())
     made = await Inference(workers, metrics, SOON).generate(
-        model, PLAN, COUNT - 3, rows_of, Deadline.after(None, SOON)
+        model, PLAN, COUNT - 3, ROWS, Deadline.after(None, SOON)
     )
 
     whole = draw(model, PLAN, range(COUNT - 3))
-    assert b"".join(made.chunks) == rows_of(whole)
+    assert b"".join(made.pieces) == rows_of(whole)
     assert made.redrawn == whole.redrawn == metrics.redrawn.value > COUNT / 4
 
 
-async def test_a_failed_chunk_ends_the_others(
+async def test_a_failed_span_ends_the_others(
     workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Chunks that have not begun are not drawn any more, and the failure comes out as it is."""
+    """Spans that have not begun are not drawn any more, and the failure comes out as it is."""
     begun: list[range] = []
     told = threading.Event()
 
@@ -78,7 +81,7 @@ async def test_a_failed_chunk_ends_the_others(
     deadline = Deadline.after(None, SOON)
     with pytest.raises(CannotDraw, match="prior: found too few"):
         await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
-            model, PLAN, COUNT, rows_of, deadline
+            model, PLAN, COUNT, ROWS, deadline
         )
     told.set()
     await workers.run(deadline, lambda: None)  # after all that were there before
@@ -102,7 +105,7 @@ async def test_a_failed_request_keeps_nothing_alive(
         plan = Prior(1.0, seed=2)
         held.append(weakref.ref(plan))
         await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
-            model, plan, COUNT, rows_of, Deadline.after(None, SOON)
+            model, plan, COUNT, ROWS, Deadline.after(None, SOON)
         )
 
     with contextlib.suppress(CannotDraw):
@@ -116,7 +119,7 @@ async def test_a_failed_request_keeps_nothing_alive(
 async def test_the_deadline_is_looked_at_before_each_step(
     workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once it has passed, nothing more is drawn, not even of a chunk that was begun."""
+    """Once it has passed, nothing more is drawn, not even of a span that was begun."""
     now = 0.0
     begun: list[range] = []
 
@@ -132,12 +135,12 @@ async def test_the_deadline_is_looked_at_before_each_step(
 
     with pytest.raises(DeadlineExpired):
         await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
-            model, PLAN, COUNT, rows_of, deadline
+            model, PLAN, COUNT, ROWS, deadline
         )
     assert len(begun) == 3
 
 
-async def test_others_get_their_turn_before_the_last_chunk(workers: Workers, model: Model) -> None:
+async def test_others_get_their_turn_before_the_last_piece(workers: Workers, model: Model) -> None:
     """A request for many pictures does not keep the threads from a job that comes after it."""
     told: list[int] = []
 
@@ -148,7 +151,7 @@ async def test_others_get_their_turn_before_the_last_chunk(workers: Workers, mod
     deadline = Deadline.after(None, SOON)
     many = asyncio.create_task(
         Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
-            model, PLAN, COUNT, tell, deadline
+            model, PLAN, COUNT, Encoding(tell, rows=100), deadline
         )
     )
     while not told:
@@ -158,6 +161,6 @@ async def test_others_get_their_turn_before_the_last_chunk(workers: Workers, mod
     await many
 
     assert len(before) <= in_line
-    assert in_line < COUNT / DECODE_ROWS
-    assert max(told) == DECODE_ROWS
+    assert in_line < COUNT / 100
+    assert max(told) == 100
     assert sum(told) == COUNT

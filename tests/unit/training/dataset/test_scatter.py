@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.noise import standard_normal
+from serving.noise import generator
 from serving.steering import NAMES, Goals, goals
 from tests.artists import HAND
 from training.dataset.order import Order, Span
@@ -53,7 +53,8 @@ def test_what_is_not_asked_for_stays() -> None:
 @pytest.mark.parametrize("attempt", [0, 1, 16])
 def test_streams_of_their_own(attempt: int) -> None:
     """No attribute is made of the bits of which a latent code is made."""
-    latents = standard_normal(7, range(2000), len(NAMES), attempt)
+    shape = (2000, len(NAMES))
+    latents = generator(7, 0, attempt).standard_normal(shape, np.float32)
     drawn = uniform(7, list(range(2000)), len(NAMES))
 
     table = np.corrcoef(latents.T, drawn.T)[: len(NAMES), len(NAMES) :]
