@@ -14,6 +14,9 @@ import onnxruntime
 
 __all__ = ["open_session"]
 
+# Enough for four threads with the largest runs; the pool grows if there are more.
+_POOL_BYTES = 32 << 20
+
 
 def open_session(data: bytes) -> onnxruntime.InferenceSession:
     """Return a session for the bytes of an ONNX file.
@@ -53,6 +56,6 @@ def _share_memory() -> None:
         0,  # the only such device
         onnxruntime.OrtMemType.DEFAULT,
     )
-    # 1: it grows by what is asked for, not to twice its size.
-    config = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
+    # In one piece, so that runs of all sizes touch the same pages; those not touched take no room.
+    config = onnxruntime.OrtArenaCfg({"initial_chunk_size_bytes": _POOL_BYTES})
     onnxruntime.create_and_register_allocator(memory, config)
