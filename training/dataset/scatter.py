@@ -54,7 +54,7 @@ def scattered(order: Order) -> Along:
 def uniform(seed: int, rows: list[int], size: int) -> NDArray[np.float64]:
     """Return numbers in [0, 1), shape (len(rows), size); a row's depend on it and ``seed`` alone.
 
-    Made as ``serving.noise`` makes its noise, from streams of their own.
+    From the counter-based generator of ``serving.noise``, in streams of their own.
     """
     numbers = np.empty((len(rows), size))
     bits = np.random.Philox(key=seed)
