@@ -8,7 +8,7 @@ digit, it is drawn anew from other points, until it passes or the attempts are s
 
 ``draw`` is a pure function of model, plan and row numbers. Matrix kernels round differently for
 different numbers of rows, so whatever is done is done to the same rows together, whatever part of
-them was asked for. Points are taken for a whole span of rows. Pictures are drawn by chunks of a
+them was asked for. Points are sampled for a whole span of rows. Pictures are drawn by chunks of a
 span, which is one unless they are steered, so that no step takes long: the first attempt is made at
 a whole chunk, each later one at all rows of the chunk that were refused so far, and what is in
 doubt in the end is looked at together. The first spans are small and the later ones large, so that
@@ -30,16 +30,17 @@ from serving.steering import NAMES, goals, steer
 
 __all__ = [
     "ATTEMPTS", "SPAN_ROWS", "STEER_ROWS", "TRIES",
-    "Drawn", "as_bytes", "draw", "passing", "spans", "steps",
+    "Drawn", "Points", "as_bytes", "draw", "passing", "sample", "spans", "steps",
 ]  # fmt: skip
 
 SPAN_ROWS = 256
-"""The most rows whose points are taken, and that are decoded, at once; a multiple begins a span."""
+"""The most rows whose points are sampled, and that are decoded, at once; a multiple begins a span.
+"""
 
 STEER_ROWS = 64
 """The same for rows that are steered: all of them are looked at, which takes ten times as long."""
 
-_FIRST_ROWS = 8  # of the first span
+_FIRST_SHARE = 8  # so many of the first piece make the largest
 _ROTATION = NAMES.index("rotation")
 _MEASURED = [column for column in range(len(NAMES)) if column != _ROTATION]
 
@@ -83,6 +84,19 @@ class Drawn:
             )
 
 
+class Points(NamedTuple):
+    """Where pictures are drawn.
+
+    Attributes:
+        latents: shape (n, z).
+        doubt: shape (n,), 0 to 1: how likely the classifier would not call what is drawn there the
+            digit.
+    """
+
+    latents: NDArray[np.float32]
+    doubt: NDArray[np.float32]
+
+
 class _Sketch(NamedTuple):
     """An attempt at pictures: arrays as in ``Drawn``, and what came of it.
 
@@ -115,27 +129,43 @@ def draw(model: Model, plan: Plan, rows: range) -> Drawn:
         CannotDraw: not all of them could be had as pictures of the digit.
         ModelFault: a graph answered with something that its contract rules out.
     """
-    parts = [part for span in spans(rows) for part in steps(model, plan, span) if part]
+    parts = [
+        part
+        for span in spans(rows)
+        for part in steps(model, plan, span, sample(model, plan, span))
+        if part
+    ]
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
 def spans(rows: range) -> Iterator[range]:
-    """Yield these rows by the span that they lie in: of 8, 8, 16 and so on, up to ``SPAN_ROWS``."""
+    """Yield these rows by the span that they lie in: 32, 32, 64 and so on, up to ``SPAN_ROWS``."""
     for span in _cut(rows, SPAN_ROWS):
         yield _common(rows, span)
 
 
-def steps(model: Model, plan: Plan, rows: range) -> Iterator[Drawn | None]:
+def sample(model: Model, plan: Plan, rows: range) -> Points:
+    """Return the first points of the span that holds these rows; it costs next to nothing."""
+    [span] = _cut(rows, SPAN_ROWS)
+    return _points(model, plan, span, 0)
+
+
+def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Drawn | None]:
     """Do as ``draw`` does for rows of one span, bit by bit.
 
     Yields each chunk's pictures, in order, and ``None`` where another attempt at one is due: rows
     that take many attempts need not hold a thread for all of them.
+
+    Args:
+        model: that draws and looks at them.
+        plan: where they lie.
+        rows: their numbers.
+        points: what ``sample`` returned for them.
     """
     [span] = _cut(rows, SPAN_ROWS)
-    latents, doubt = _points(model, plan, span, 0)
     for chunk in _cut(rows, STEER_ROWS if isinstance(plan, Along) else SPAN_ROWS):
         part = slice(chunk.start - span.start, chunk.stop - span.start)
-        first = _sketch(model, plan, chunk, latents[part], doubt[part])
+        first = _sketch(model, plan, chunk, Points(points.latents[part], points.doubt[part]))
         yield from _finish(model, plan, chunk, _common(rows, chunk), first)
 
 
@@ -186,7 +216,7 @@ def _finish(
         refused = np.flatnonzero(~sketch.passes)
         again = [chunk[place] for place in refused]
         points = _points(model, plan, again, attempt)
-        sketch.replace(refused, _sketch(model, plan, again, *points))
+        sketch.replace(refused, _sketch(model, plan, again, points))
         missing = np.flatnonzero(~sketch.passes[part])
     if missing.size:
         problem = _problem(plan, wanted, len(first_missing), wanted[missing[0]])
@@ -205,10 +235,10 @@ def _joined(parts: Sequence[Drawn]) -> Drawn:
 
 
 def _cut(rows: range, most: int) -> Iterator[range]:
-    """Yield the pieces of all rows that hold these: of 8, 8, 16 and so on, up to ``most``."""
+    """Yield the pieces of all rows that hold these: two small ones, then ever larger ones."""
     at = rows.start - rows.start % most
     while at < rows.stop:
-        stop = at + min(max(at, _FIRST_ROWS), most)
+        stop = at + min(max(at, most // _FIRST_SHARE), most)
         if stop > rows.start:
             yield range(at, stop)
         at = stop
@@ -218,20 +248,15 @@ def _common(one: range, other: range) -> range:
     return range(max(one.start, other.start), min(one.stop, other.stop))
 
 
-def _sketch(
-    model: Model,
-    plan: Plan,
-    rows: Sequence[int],
-    latents: NDArray[np.float32],
-    doubt: NDArray[np.float32],
-) -> _Sketch:
-    """Draw an attempt's points, as ``_points`` has them for these rows."""
-    pixels, measured = model.decode(latents)
+def _sketch(model: Model, plan: Plan, rows: Sequence[int], points: Points) -> _Sketch:
+    """Draw at the points of these rows."""
+    pixels, measured = model.decode(points.latents)
     attributes = np.zeros((len(rows), len(NAMES)), np.float32)
     attributes[:, _MEASURED] = measured
     if not isinstance(plan, Along):
         images = as_bytes(pixels)
-        return _Sketch(images, latents, attributes, passing(model, images, doubt))
+        passes = passing(model, images, points.doubt)
+        return _Sketch(images, points.latents, attributes, passes)
     wanted = goals(plan.targets, plan.shares(rows), measured)
     result = steer(model, pixels, measured, wanted)
     attributes[:, _MEASURED] = result.attributes
@@ -239,26 +264,22 @@ def _sketch(
     upright = as_bytes(result.upright)
     images = upright if result.pixels is result.upright else as_bytes(result.pixels)
     # The points' doubt is about other pictures, and nothing else tells it: they are all doubted.
-    passes = passing(model, upright, np.ones_like(doubt))
-    return _Sketch(images, latents, attributes, passes)
+    passes = passing(model, upright, np.ones_like(points.doubt))
+    return _Sketch(images, points.latents, attributes, passes)
 
 
-def _points(
-    model: Model, plan: Plan, rows: Sequence[int], attempt: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return an attempt's points, shape (n, z), and how doubtful each is, shape (n,)."""
+def _points(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> Points:
+    """Return the points of an attempt at these rows."""
     if plan.has_chance:
         return _sampled(model, plan, rows, attempt)
     latents = plan.latents(rows, np.zeros((len(rows), model.latent_size), np.float32))
-    return latents, model.doubt(latents)
+    return Points(latents, model.doubt(latents))
 
 
-def _sampled(
-    model: Model, plan: Plan, rows: Sequence[int], attempt: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _sampled(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> Points:
     """Do so by rejection: points in doubt are passed over, until the tries are spent."""
     random = generator(plan.seed, rows[0], attempt)
-    found: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    found: list[Points] = []
     missing = len(rows)
     for _ in range(TRIES):
         candidates = range(missing + missing // _SPARE + _SPARE_ROWS)
@@ -266,15 +287,16 @@ def _sampled(
         latents = plan.latents(candidates, noise)
         doubt = model.doubt(latents)
         sure = np.flatnonzero(doubt <= model.gate)[:missing]
-        found.append((latents[sure], doubt[sure]))
+        found.append(Points(latents[sure], doubt[sure]))
         missing -= len(sure)
         if not missing:
             break
     else:
         doubted = np.flatnonzero(doubt > model.gate)[:missing]
-        found.append((latents[doubted], doubt[doubted]))
-    points, doubts = zip(*found, strict=True)
-    return np.concatenate(points), np.concatenate(doubts)
+        found.append(Points(latents[doubted], doubt[doubted]))
+    if len(found) == 1:
+        return found[0]
+    return Points(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def _problem(plan: Plan, rows: range, refused: int, row: int) -> str:

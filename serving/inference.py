@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
-from serving.drawing import Drawn, spans, steps
+from serving.drawing import Drawn, Points, sample, spans, steps
 from serving.errors import Overloaded
 from serving.generate import Between, Plan
 from serving.metrics import Metrics
@@ -68,11 +68,14 @@ class _Piece(NamedTuple):
 class Inference:
     """Runs models, and times every stage of it."""
 
-    def __init__(self, workers: Workers, metrics: Metrics, max_wait: float) -> None:
+    def __init__(
+        self, workers: Workers, helpers: Workers, metrics: Metrics, max_wait: float
+    ) -> None:
         """Make it.
 
         Args:
             workers: whose threads run the models.
+            helpers: whose threads sample points, so that the others need not.
             metrics: where stages are timed.
             max_wait: seconds of classification that may wait, for all models together.
         """
@@ -80,6 +83,7 @@ class Inference:
         self._backlog = Backlog()
         self._too_long = metrics.rejected.labels("wait")
         self._workers = workers
+        self._helpers = helpers
         self._metrics = metrics
         self._infer = metrics.stage["infer"]
         self._encode = metrics.stage["encode"]
@@ -135,24 +139,32 @@ class Inference:
 
         Spans of pictures are drawn side by side, and each step of one is a job. However many
         there are, no more jobs than keep the threads busy are in line at once, and none is long:
-        those of other requests come in between.
+        those of other requests come in between. While a span is drawn the points of another are
+        sampled; a lone one is not handed about for that. The largest begin, so that threads come to
+        an end together.
 
         Raises:
             DeadlineExpired: the deadline passed between two jobs.
             CannotDraw: the model does not draw its digit where the plan says.
         """
         turns = asyncio.Semaphore(self._workers.threads + 1)  # one waits for a thread that is done
+        all_rows = [*spans(range(count))]
 
         async def span(rows: range) -> list[_Piece]:
-            work = self._draw(model, plan, rows, encoding)
             pieces: list[_Piece] = []
             async with turns:
+                points = (
+                    await self._helpers.run(deadline, sample, model, plan, rows)
+                    if len(all_rows) > 1
+                    else None
+                )
+                work = self._draw(model, plan, rows, points, encoding)
                 while sum(piece.pictures for piece in pieces) < len(rows):
                     pieces.append(await self._workers.run(deadline, next, work))
             return pieces
 
-        parts = await _all(span(rows) for rows in spans(range(count)))
-        pieces = [piece for part in parts for piece in part]
+        last_first = await _all(span(rows) for rows in reversed(all_rows))
+        pieces = [piece for part in reversed(last_first) for piece in part]
         return Variants([piece.encoded for piece in pieces], sum(piece.redrawn for piece in pieces))
 
     def _line_up(self, model: Model) -> Batcher:
@@ -175,10 +187,12 @@ class Inference:
         with self._infer.time():
             return lay(model, straight)
 
-    def _draw(self, model: Model, plan: Plan, rows: range, encoding: Encoding) -> Iterator[_Piece]:
+    def _draw(
+        self, model: Model, plan: Plan, rows: range, points: Points | None, encoding: Encoding
+    ) -> Iterator[_Piece]:
         """Yield these pictures of a span, and an empty piece where another attempt is due."""
         begun = time.perf_counter()
-        for drawn in steps(model, plan, rows):
+        for drawn in steps(model, plan, rows, points or sample(model, plan, rows)):
             self._infer.observe(time.perf_counter() - begun)
             if drawn is None:
                 yield _Piece(b"", 0, 0)

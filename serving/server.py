@@ -269,7 +269,7 @@ def _offer(
 ) -> tuple[str, ...]:
     """Answer at ``router`` for the profiles of the catalogue; return the services' names."""
     limits = Limits.from_settings(settings)
-    inference = Inference(computing, metrics, settings.max_wait)
+    inference = Inference(computing, decoding, metrics, settings.max_wait)
     HandwritingService(
         catalogue=catalogue,
         limits=limits,

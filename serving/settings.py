@@ -173,7 +173,9 @@ class Settings:
         True, _truth(), "let no thread that wakes up push aside the one that runs (Linux)"
     )
     decode_threads: int = _option(
-        0, _number(int, 0, 256), "threads that read pictures; 0 = one for each usable core"
+        0,
+        _number(int, 0, 256),
+        "threads that read pictures and find where to draw; 0 = one for each usable core",
     )
     inference_threads: int = _option(
         0, _number(int, 0, 256), "threads that run the models; 0 = one for each usable core"

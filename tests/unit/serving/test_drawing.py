@@ -20,6 +20,7 @@ from serving.steering import Target
 from tests import bundles
 
 SIZE = bundles.LATENT_SIZE
+FIRST = SPAN_ROWS // 8
 LEANING = {"slant": Target(5, 15, is_change=True)}
 
 
@@ -115,8 +116,8 @@ def test_points_in_doubt_are_passed_over(knowing: Model, monkeypatch: pytest.Mon
     expected = by_span(64, lambda span: sampled(plan, span))[:40]
     np.testing.assert_array_equal(drawn.latents, expected)
     assert drawn.redrawn == 0
-    assert decoded == [8, 8, 16, 32]
-    assert screened[0] == 17  # some to spare, so that once is mostly enough
+    assert decoded == [FIRST, FIRST]
+    assert screened[0] == FIRST + FIRST // 8 + 8  # some to spare, so that once is mostly enough
     assert len(decoded) < len(screened) <= 2 * len(decoded)
 
 
@@ -132,7 +133,7 @@ def test_points_still_in_doubt_are_looked_at(
     drawn = draw(knowing, plan, range(64))
 
     assert drawn.redrawn == in_doubt.sum() > 5
-    assert looked_at[0] == in_doubt[:8].sum()  # together, and with nobody else
+    assert looked_at[0] == in_doubt[:FIRST].sum()  # together, and with nobody else
     np.testing.assert_array_equal(drawn.latents[~in_doubt], first[~in_doubt])
     assert (~in_doubt).sum() > 5
     assert passes(drawn.latents).all()
@@ -150,7 +151,7 @@ def test_refused_pictures_are_drawn_anew(model: Model, looked_at: list[int]) -> 
     assert 20 < drawn.redrawn < 44
     assert np.array_equal(drawn.latents[~refused], first[~refused])
     assert passes(drawn.latents).all()
-    assert looked_at[:2] == [8, refused[:8].sum()]  # together, and with nobody else
+    assert looked_at[:2] == [FIRST, refused[:FIRST].sum()]  # together, and with nobody else
     assert (model.classify(drawn.images).probabilities.argmax(axis=1) != OTHER).all()
 
 
@@ -264,13 +265,13 @@ def test_attempts_have_an_end(model: Model, looked_at: list[int]) -> None:
     ):
         draw(model, Around(at(50.0), 1.0, seed=1), range(4, 7))
 
-    assert looked_at == [8] * (1 + ATTEMPTS)
+    assert looked_at == [FIRST] * (1 + ATTEMPTS)
 
 
 def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[int]) -> None:
     """Refused pictures beside those that were asked for cost no further attempt."""
     plan = Prior(1.0, seed=1)
-    passing = int(np.flatnonzero(passes(sampled(plan, range(8), sure=nowhere)))[0])
+    passing = int(np.flatnonzero(passes(sampled(plan, range(FIRST), sure=nowhere)))[0])
 
     drawn = draw(model, plan, range(passing, passing + 1))
 
@@ -296,7 +297,7 @@ def test_steps_are_bounded(
     draw(model, plan, range(3 * SPAN_ROWS))
 
     assert max(sizes) == most
-    assert sizes[0] == 8
+    assert sizes[0] == most // 8
 
 
 @pytest.mark.parametrize("stop", [1, 5, 64, 65, 200, 300])
@@ -309,7 +310,7 @@ def test_little_more_is_drawn_than_asked_for(
 
     draw(model, Prior(1.0, seed=1), range(stop))
 
-    assert stop <= sum(decoded) <= min(max(8, 2 * stop), stop + SPAN_ROWS)
+    assert stop <= sum(decoded) <= min(max(FIRST, 2 * stop), stop + SPAN_ROWS)
 
 
 def test_parts_are_the_whole(model: Model) -> None:

@@ -5,13 +5,14 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from serving import inference
 from serving.deadline import Deadline
-from serving.drawing import SPAN_ROWS, Drawn, draw
+from serving.drawing import SPAN_ROWS, Drawn, Points, draw
 from serving.errors import CannotDraw, DeadlineExpired
 from serving.generate import Plan, Prior
 from serving.inference import Encoding, Inference
@@ -29,8 +30,18 @@ SOON = 60.0
 @pytest.fixture
 def workers() -> Iterator[Workers]:
     """One thread."""
+    yield from one_thread("inference")
+
+
+@pytest.fixture
+def helpers() -> Iterator[Workers]:
+    """Another."""
+    yield from one_thread("decoding")
+
+
+def one_thread(name: str) -> Iterator[Workers]:
     metrics = Metrics(CollectorRegistry())
-    made = Workers("inference", 1, metrics.stage["queue"])
+    made = Workers(name, 1, metrics.stage["queue"])
     yield made
     made.close()
 
@@ -54,13 +65,37 @@ async def test_pieces_come_in_order_with_the_redrawn_counted(
 ) -> None:
     """Whichever span is done first, pictures are in the order of the plan."""
     metrics = Metrics(CollectorRegistry())
-    made = await Inference(workers, metrics, SOON).generate(
+    made = await Inference(workers, workers, metrics, SOON).generate(
         model, PLAN, COUNT - 3, ROWS, Deadline.after(None, SOON)
     )
 
     whole = draw(model, PLAN, range(COUNT - 3))
     assert b"".join(made.pieces) == rows_of(whole)
     assert made.redrawn == whole.redrawn == metrics.redrawn.value > COUNT / 4
+
+
+async def test_the_models_threads_sample_no_points(
+    workers: Workers, helpers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They draw, and meanwhile others find where to."""
+    at_work: dict[str, set[str]] = {}
+
+    def watch(name: str) -> None:
+        work = getattr(inference, name)
+
+        def watched(*args: Any) -> Any:
+            at_work.setdefault(name, set()).add(threading.current_thread().name)
+            return work(*args)
+
+        monkeypatch.setattr(inference, name, watched)
+
+    watch("sample")
+    watch("steps")
+    await Inference(workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
+        model, PLAN, COUNT, ROWS, Deadline.after(None, SOON)
+    )
+
+    assert at_work == {"sample": {"onehand-decoding-0"}, "steps": {"onehand-inference-0"}}
 
 
 async def test_a_failed_span_ends_the_others(
@@ -70,7 +105,7 @@ async def test_a_failed_span_ends_the_others(
     begun: list[range] = []
     told = threading.Event()
 
-    def fail(_model: Model, plan: Plan, rows: range) -> Iterator[None]:
+    def fail(_model: Model, plan: Plan, rows: range, _points: Points) -> Iterator[None]:
         begun.append(rows)
         if len(begun) > 1:
             told.wait(SOON)
@@ -80,7 +115,7 @@ async def test_a_failed_span_ends_the_others(
     monkeypatch.setattr(inference, "steps", fail)
     deadline = Deadline.after(None, SOON)
     with pytest.raises(CannotDraw, match="prior: found too few"):
-        await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, ROWS, deadline
         )
     told.set()
@@ -94,7 +129,7 @@ async def test_a_failed_request_keeps_nothing_alive(
 ) -> None:
     """What its caller held goes at once, not when the collector of garbage comes by."""
 
-    def fail(_model: Model, plan: Plan, _rows: range) -> Iterator[None]:
+    def fail(_model: Model, plan: Plan, _rows: range, _points: Points) -> Iterator[None]:
         yield None
         raise CannotDraw(plan.field, "found too few")
 
@@ -104,7 +139,7 @@ async def test_a_failed_request_keeps_nothing_alive(
     async def call() -> None:
         plan = Prior(1.0, seed=2)
         held.append(weakref.ref(plan))
-        await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
             model, plan, COUNT, ROWS, Deadline.after(None, SOON)
         )
 
@@ -123,7 +158,7 @@ async def test_the_deadline_is_looked_at_before_each_step(
     now = 0.0
     begun: list[range] = []
 
-    def slow(_model: Model, _plan: Plan, rows: range) -> Iterator[None]:
+    def slow(_model: Model, _plan: Plan, rows: range, _points: Points) -> Iterator[None]:
         nonlocal now
         while True:
             begun.append(rows)
@@ -134,7 +169,7 @@ async def test_the_deadline_is_looked_at_before_each_step(
     deadline = Deadline(at=2.5, clock=lambda: now)
 
     with pytest.raises(DeadlineExpired):
-        await Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, ROWS, deadline
         )
     assert len(begun) == 3
@@ -150,7 +185,7 @@ async def test_others_get_their_turn_before_the_last_piece(workers: Workers, mod
 
     deadline = Deadline.after(None, SOON)
     many = asyncio.create_task(
-        Inference(workers, Metrics(CollectorRegistry()), SOON).generate(
+        Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, Encoding(tell, rows=100), deadline
         )
     )
