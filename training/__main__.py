@@ -19,6 +19,7 @@ examples:
   python -m training dataset alice --count 60000 --format idx --validation 0.1 --out alice-2s
   python -m training pretrain --mnist MNIST --qmnist QMNIST --omniglot OMNIGLOT --out runs/base
   python -m training pretrain --part generator --mnist MNIST --qmnist QMNIST --out runs/generator
+  python -m training pretrain --part stroke --mnist MNIST --qmnist QMNIST --out runs/stroke
 """
 
 
@@ -126,8 +127,7 @@ def _pretrain(options: argparse.Namespace) -> int:
     torch.set_num_threads(options.threads)
     digits = data.load_mnist(options.mnist)
     writers = trials.WriterDigits(digits, data.load_writers(options.qmnist, digits))
-    learn = _pretrain_generator if options.part == "generator" else _pretrain_base
-    print(learn(writers, options))
+    print(_PARTS[options.part](writers, options))
     return 0
 
 
@@ -148,6 +148,20 @@ def _pretrain_generator(writers: "WriterDigits", options: argparse.Namespace) ->
 
     config = shorten(TrainConfig(), options.steps)
     return train_generator(writers, config, options.out, options.seed)
+
+
+def _pretrain_stroke(writers: "WriterDigits", options: argparse.Namespace) -> Path:
+    from training.stroke.train import TrainConfig, shorten, train_stroke  # noqa: PLC0415
+
+    config = shorten(TrainConfig(), options.steps)
+    return train_stroke(writers, config, options.out, options.seed)
+
+
+_PARTS = {
+    "base": _pretrain_base,
+    "generator": _pretrain_generator,
+    "stroke": _pretrain_stroke,
+}
 
 
 def _explained() -> tuple[type[Exception], ...]:
@@ -174,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         ("enroll", "pictures of one writer's digit -> bundle; the last line is its folder"),
         ("evaluate", "measure recipes on writers that they never saw"),
         ("report", "show an enrolment in pictures, as one HTML page"),
-        ("pretrain", "learn base or generator anew from other writers; stopped, it can go on"),
+        ("pretrain", "learn base, generator or stroke anew; stopped, it can go on"),
     ):
         verb = verbs.add_parser(name, help=text, description=text)
         if name == "report":
@@ -283,9 +297,10 @@ def _add_pretrain(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--part",
-        choices=("base", "generator"),
+        choices=list(_PARTS),
         default="base",
-        help="the base tells hands apart, the generator draws them (base)",
+        help="the base tells hands apart, the generator draws them, stroke measures what is drawn "
+        "(base)",
     )
     verb.add_argument(
         "--out",

@@ -25,9 +25,14 @@ class Steer(nn.Module):
 
     fine: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, attributes: Attributes | None = None) -> None:
+        """Make it.
+
+        Args:
+            attributes: what measures; ``None`` = as serving measures.
+        """
         super().__init__()
-        self.attributes = Attributes()
+        self.attributes = attributes or Attributes()
         fine = (torch.arange(SIDE * _FINER, dtype=torch.float32) + 0.5) / _FINER - 0.5
         self.register_buffer("fine", fine)  # where the fine samples lie, in pixels
 
