@@ -7,6 +7,7 @@ made on the event loop itself: to hand it to a thread and back would take longer
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,7 +23,10 @@ from serving.metrics import Metrics
 from serving.model import CLASSIFY_ROWS, Verdicts
 from serving.workers import Workers
 
-__all__ = ["Backlog", "Batcher"]
+__all__ = ["ALONE_ROWS", "Backlog", "Batcher"]
+
+ALONE_ROWS = 16
+"""So many pictures of one request are worth a thread of their own, where one has nothing to do."""
 
 Images = NDArray[np.uint8]
 # Weight of the newest value in the running means of a picture's cost and of the idle time.
@@ -116,6 +120,20 @@ class Batcher:
         self._rows = 0
         self._running = 0
 
+    def rows_at_once(self, rows: int) -> int:
+        """Return into how large pieces a request for so many pictures is best cut now.
+
+        Where nothing is in work every thread shall have a piece, but no piece be small. Where
+        threads are busy larger runs are cheaper.
+
+        Args:
+            rows: at least one.
+        """
+        if self._running or self._line:
+            return CLASSIFY_ROWS
+        pieces = max(min(self._workers.threads, rows // ALONE_ROWS), 1)
+        return min(math.ceil(rows / pieces), CLASSIFY_ROWS)
+
     def classify(self, images: Images, deadline: Deadline) -> "asyncio.Future[Verdicts]":
         """Return, in time, a verdict for each image of shape (n, 28, 28).
 
@@ -136,7 +154,7 @@ class Batcher:
         self._backlog.seconds += seconds
         self._line.append(_Waiting(images, deadline, now, seconds, answer))
         self._rows += len(images)
-        if not self._running or self._rows >= CLASSIFY_ROWS:
+        if self._may_run():
             self._start()
         return answer
 
@@ -166,19 +184,24 @@ class Batcher:
         self._backlog.finish(1)
 
     def _start(self) -> None:
-        """Run what waits, if the model is free.
-
-        Only full batches go to further threads, and one more is held ready, so that a thread that
-        has done does not wait for the event loop.
-        """
-        while self._line and (
-            not self._running
-            or (self._rows >= CLASSIFY_ROWS and self._running <= self._workers.threads)
-        ):
+        """Run what waits, as far as it may."""
+        while self._line and self._may_run():
             batch = self._take()
             if batch:
                 self._running += 1
                 self._workers.submit(partial(self._run, batch), short=True)
+
+    def _may_run(self) -> bool:
+        """Say whether the head of the line is run now, or waits for more to run with.
+
+        Only what is large goes to further threads. Of full batches one more is held ready, so that
+        a thread that has done does not wait for the event loop.
+        """
+        if not self._running:
+            return True
+        if self._rows >= CLASSIFY_ROWS:
+            return self._running <= self._workers.threads
+        return self._running < self._workers.threads and len(self._line[0].images) >= ALONE_ROWS
 
     def _take(self) -> list[_Waiting]:
         """Return the head of the line without those whom nobody waits for any more."""

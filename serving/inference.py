@@ -14,13 +14,13 @@ from weakref import WeakKeyDictionary, proxy
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.batching import Backlog, Batcher
+from serving.batching import ALONE_ROWS, Backlog, Batcher
 from serving.deadline import Deadline
 from serving.drawing import Drawn, Points, sample, spans, steps
 from serving.errors import Overloaded
 from serving.generate import Between, Plan
 from serving.metrics import Metrics
-from serving.model import CLASSIFY_ROWS, Model, Posterior, Verdicts
+from serving.model import Model, Posterior, Verdicts
 from serving.paths import lay
 from serving.workers import Workers
 
@@ -107,9 +107,9 @@ class Inference:
                 f"more than {self._max_wait:g} seconds of work wait for the models already",
                 self._max_wait,
             )
-        if len(images) <= CLASSIFY_ROWS:
+        if len(images) <= ALONE_ROWS or len(images) <= (rows := batcher.rows_at_once(len(images))):
             return batcher.classify(images, deadline)
-        return asyncio.ensure_future(_in_chunks(batcher, images, deadline))
+        return asyncio.ensure_future(_in_chunks(batcher, images, rows, deadline))
 
     async def encode(self, model: Model, images: Images, deadline: Deadline) -> Posterior:
         """Return the posterior of each image of shape (n, 28, 28), n >= 1.
@@ -216,11 +216,11 @@ async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             tasks.pop().cancel()
 
 
-async def _in_chunks(batcher: Batcher, images: Images, deadline: Deadline) -> Verdicts:
+async def _in_chunks(batcher: Batcher, images: Images, rows: int, deadline: Deadline) -> Verdicts:
     chunks = await asyncio.gather(
         *(
-            batcher.classify(images[start : start + CLASSIFY_ROWS], deadline)
-            for start in range(0, len(images), CLASSIFY_ROWS)
+            batcher.classify(images[start : start + rows], deadline)
+            for start in range(0, len(images), rows)
         )
     )
     return Verdicts(

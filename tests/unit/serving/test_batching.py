@@ -92,6 +92,33 @@ async def test_batches_are_bounded_and_spread_when_full() -> None:
     assert [len((await answer).llr) for answer in answers] == [CLASSIFY_ROWS, 1, CLASSIFY_ROWS]
 
 
+async def test_a_lone_large_request_is_spread_over_idle_threads() -> None:
+    """It is cut into a piece for each thread, none small; what is small waits for the others."""
+    hand = Hand(threads=2)
+
+    assert [hand.batcher.rows_at_once(rows) for rows in (1, 31, 40, 200)] == [1, 31, 20, 64]
+    first, second = hand.ask(1, rows=20), hand.ask(2, rows=20)
+    assert len(hand.jobs) == 2
+    assert hand.batcher.rows_at_once(40) == CLASSIFY_ROWS
+    others = [hand.ask(3, rows=20), hand.ask(4)]
+    assert len(hand.jobs) == 2
+    await hand.work()
+
+    assert hand.runs == [20, 20, 21]
+    assert [(await answer).llr[0] for answer in (first, second, *others)] == [1, 2, 3, 4]
+
+
+async def test_few_pictures_never_take_a_second_thread() -> None:
+    """Two threads with a few pictures each would take turns at Python's lock."""
+    hand = Hand(threads=2)
+    for mark in range(6):
+        hand.ask(mark, rows=10)
+
+    assert len(hand.jobs) == 1
+    await hand.work()
+    assert hand.runs == [10, 50]
+
+
 async def test_poisoned_picture_fails_alone() -> None:
     """A request on which the model fails gets the failure; its batch-mates get their answers."""
     hand = Hand()
