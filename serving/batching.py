@@ -120,19 +120,16 @@ class Batcher:
         self._rows = 0
         self._running = 0
 
-    def rows_at_once(self, rows: int) -> int:
-        """Return into how large pieces a request for so many pictures is best cut now.
+    def pieces(self, rows: int) -> int:
+        """Return into how many pieces a request for so many pictures is best cut now.
 
-        Where nothing is in work every thread shall have a piece, but no piece be small. Where
-        threads are busy larger runs are cheaper.
+        Every thread that has nothing to do shall have one, but none be small; else one run is as
+        good as another, up to ``CLASSIFY_ROWS``.
 
         Args:
             rows: at least one.
         """
-        if self._running or self._line:
-            return CLASSIFY_ROWS
-        pieces = max(min(self._workers.threads, rows // ALONE_ROWS), 1)
-        return min(math.ceil(rows / pieces), CLASSIFY_ROWS)
+        return max(min(self._workers.free, rows // ALONE_ROWS), math.ceil(rows / CLASSIFY_ROWS))
 
     def classify(self, images: Images, deadline: Deadline) -> "asyncio.Future[Verdicts]":
         """Return, in time, a verdict for each image of shape (n, 28, 28).
@@ -148,7 +145,7 @@ class Batcher:
         now = time.perf_counter()
         self._backlog.arrive(now)
         seconds = len(images) * self._seconds_a_row
-        if self._runs_at_once(seconds) and not deadline.passed:
+        if len(images) < ALONE_ROWS and self._runs_at_once(seconds) and not deadline.passed:
             self._answer_here(images, now, answer)
             return answer
         self._backlog.seconds += seconds
@@ -201,7 +198,7 @@ class Batcher:
             return True
         if self._rows >= CLASSIFY_ROWS:
             return self._running <= self._workers.threads
-        return self._running < self._workers.threads and len(self._line[0].images) >= ALONE_ROWS
+        return len(self._line[0].images) >= ALONE_ROWS and self._workers.free > 0
 
     def _take(self) -> list[_Waiting]:
         """Return the head of the line without those whom nobody waits for any more."""

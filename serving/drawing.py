@@ -145,7 +145,7 @@ def spans(rows: range) -> Iterator[range]:
 
 
 def sample(model: Model, plan: Plan, rows: range) -> Points:
-    """Return the first points of the span that holds these rows; it costs next to nothing."""
+    """Return the first points of the span that holds these rows."""
     [span] = _cut(rows, SPAN_ROWS)
     return _points(model, plan, span, 0)
 
@@ -160,7 +160,7 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
         model: that draws and looks at them.
         plan: where they lie.
         rows: their numbers.
-        points: what ``sample`` returned for them.
+        points: what ``sample`` returned for them; used up.
     """
     [span] = _cut(rows, SPAN_ROWS)
     for chunk in _cut(rows, STEER_ROWS if isinstance(plan, Along) else SPAN_ROWS):
@@ -235,7 +235,7 @@ def _joined(parts: Sequence[Drawn]) -> Drawn:
 
 
 def _cut(rows: range, most: int) -> Iterator[range]:
-    """Yield the pieces of all rows that hold these: two small ones, then ever larger ones."""
+    """Yield the pieces of all rows that hold these: two small ones, then larger, up to ``most``."""
     at = rows.start - rows.start % most
     while at < rows.stop:
         stop = at + min(max(at, most // _FIRST_SHARE), most)

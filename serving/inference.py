@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, proxy
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.batching import ALONE_ROWS, Backlog, Batcher
+from serving.batching import Backlog, Batcher
 from serving.deadline import Deadline
 from serving.drawing import Drawn, Points, sample, spans, steps
 from serving.errors import Overloaded
@@ -75,7 +75,8 @@ class Inference:
 
         Args:
             workers: whose threads run the models.
-            helpers: whose threads sample points, so that the others need not.
+            helpers: whose threads sample the first points of many pictures, so that the others need
+                not.
             metrics: where stages are timed.
             max_wait: seconds of classification that may wait, for all models together.
         """
@@ -107,9 +108,10 @@ class Inference:
                 f"more than {self._max_wait:g} seconds of work wait for the models already",
                 self._max_wait,
             )
-        if len(images) <= ALONE_ROWS or len(images) <= (rows := batcher.rows_at_once(len(images))):
+        pieces = batcher.pieces(len(images))
+        if pieces == 1:
             return batcher.classify(images, deadline)
-        return asyncio.ensure_future(_in_chunks(batcher, images, rows, deadline))
+        return asyncio.ensure_future(_in_pieces(batcher, images, pieces, deadline))
 
     async def encode(self, model: Model, images: Images, deadline: Deadline) -> Posterior:
         """Return the posterior of each image of shape (n, 28, 28), n >= 1.
@@ -139,32 +141,38 @@ class Inference:
 
         Spans of pictures are drawn side by side, and each step of one is a job. However many
         there are, no more jobs than keep the threads busy are in line at once, and none is long:
-        those of other requests come in between. While a span is drawn the points of another are
-        sampled; a lone one is not handed about for that. The largest begin, so that threads come to
-        an end together.
+        those of other requests come in between. While a span is drawn the first points of another
+        are sampled; a lone one is not handed about for that. The smallest is drawn first, for where
+        it fails all would; then the largest, so that threads come to an end together.
 
         Raises:
             DeadlineExpired: the deadline passed between two jobs.
             CannotDraw: the model does not draw its digit where the plan says.
         """
         turns = asyncio.Semaphore(self._workers.threads + 1)  # one waits for a thread that is done
-        all_rows = [*spans(range(count))]
+        first, *others = spans(range(count))
+        drawable = asyncio.Event()
 
         async def span(rows: range) -> list[_Piece]:
             pieces: list[_Piece] = []
             async with turns:
                 points = (
-                    await self._helpers.run(deadline, sample, model, plan, rows)
-                    if len(all_rows) > 1
+                    await self._helpers.run_short(
+                        "sampling", deadline, self._sample, model, plan, rows
+                    )
+                    if others
                     else None
                 )
                 work = self._draw(model, plan, rows, points, encoding)
+                if rows is not first:
+                    await drawable.wait()
                 while sum(piece.pictures for piece in pieces) < len(rows):
                     pieces.append(await self._workers.run(deadline, next, work))
+            drawable.set()
             return pieces
 
-        last_first = await _all(span(rows) for rows in reversed(all_rows))
-        pieces = [piece for part in reversed(last_first) for piece in part]
+        begun, *last_first = await _all(span(rows) for rows in (first, *reversed(others)))
+        pieces = [piece for part in (begun, *reversed(last_first)) for piece in part]
         return Variants([piece.encoded for piece in pieces], sum(piece.redrawn for piece in pieces))
 
     def _line_up(self, model: Model) -> Batcher:
@@ -186,6 +194,10 @@ class Inference:
     def _lay(self, model: Model, straight: Between) -> Between:
         with self._infer.time():
             return lay(model, straight)
+
+    def _sample(self, model: Model, plan: Plan, rows: range) -> Points:
+        with self._infer.time():
+            return sample(model, plan, rows)
 
     def _draw(
         self, model: Model, plan: Plan, rows: range, points: Points | None, encoding: Encoding
@@ -216,14 +228,11 @@ async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             tasks.pop().cancel()
 
 
-async def _in_chunks(batcher: Batcher, images: Images, rows: int, deadline: Deadline) -> Verdicts:
-    chunks = await asyncio.gather(
-        *(
-            batcher.classify(images[start : start + rows], deadline)
-            for start in range(0, len(images), rows)
-        )
+async def _in_pieces(batcher: Batcher, images: Images, pieces: int, deadline: Deadline) -> Verdicts:
+    parts = await asyncio.gather(
+        *(batcher.classify(part, deadline) for part in np.array_split(images, pieces))
     )
     return Verdicts(
-        probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
-        llr=np.concatenate([chunk.llr for chunk in chunks]),
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        llr=np.concatenate([part.llr for part in parts]),
     )

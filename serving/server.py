@@ -64,7 +64,7 @@ class Server:
         port: where gRPC is answered.
         metrics_port: where Prometheus is answered; -1 = by the supervisor.
         health_port: where health alone is answered, without TLS; -1 = nowhere.
-        decoding: threads that read pictures.
+        decoding: threads that read pictures and sample points.
         computing: threads that run models.
     """
 
@@ -239,7 +239,7 @@ def create_server(
 
 
 def _threads(settings: Settings, metrics: Metrics) -> tuple[Workers, Workers]:
-    """Start the threads that read pictures and those that run models, and tell how many."""
+    """Start the threads that read pictures, and sample points, and those that run models."""
     budget = cpu_budget()
     cores = max(1, budget.cores // max(1, settings.workers))
     decode_threads = settings.decode_threads or cores

@@ -72,6 +72,11 @@ class Workers:
         for thread in self._pool:
             thread.start()
 
+    @property
+    def free(self) -> int:
+        """Return how many threads have nothing to do just now."""
+        return len(self._free)
+
     def submit(self, job: Job, *, short: bool = False) -> None:
         """Run ``job`` in its turn; it tells its outcome itself, and raises nothing."""
         with self._lock:
@@ -92,9 +97,29 @@ class Workers:
         Raises:
             DeadlineExpired: the deadline passed before the job's turn came.
         """
+        return await self._outcome(self._name, deadline, partial(job, *args, **kwargs), short=False)
+
+    async def run_short(
+        self, stage: str, deadline: Deadline, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do the same for a short job: however many long ones are in line, it waits for one.
+
+        Args:
+            stage: what the job is, for the caller whose deadline passes before.
+            deadline: as ``run`` has it, and so are the others.
+            job: what to do.
+            args: its arguments.
+            kwargs: and these.
+        """
+        return await self._outcome(stage, deadline, partial(job, *args, **kwargs), short=True)
+
+    async def _outcome(
+        self, stage: str, deadline: Deadline, job: Callable[[], T], *, short: bool
+    ) -> T:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        work = partial(job, *args, **kwargs)
-        self.submit(partial(self._do, work, deadline, time.perf_counter(), answer))
+        self.submit(
+            partial(self._do, job, stage, deadline, time.perf_counter(), answer), short=short
+        )
         try:
             return await answer
         finally:
@@ -103,6 +128,7 @@ class Workers:
     def _do(
         self,
         job: Callable[[], T],
+        stage: str,
         deadline: Deadline,
         arrived: float,
         answer: "asyncio.Future[T]",
@@ -113,7 +139,7 @@ class Workers:
         self._queued.observe(time.perf_counter() - arrived)
         loop = answer.get_loop()
         try:
-            deadline.check(self._name)
+            deadline.check(stage)
             result = job()
         except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits for it
             loop.call_soon_threadsafe(_fail, answer, error)

@@ -14,8 +14,9 @@ The story, in the order in which ``pipeline.enrol`` tells it::
     export       networks -> ONNX (``to_onnx``), checked against torch -> bundle
 
 ``attributes`` and ``steer`` measure and bend pictures inside the graphs; ``morphometry`` is the
-measuring stick. ``base`` holds the committed network that ``metric`` builds on, ``generator`` the
-one that draws, and how it was trained. ``pretrain`` is how the base came to be::
+measuring stick, and ``stroke`` what the graphs learned from it. ``base`` holds the committed
+network that ``metric`` builds on, ``generator`` the one that draws, and how it was trained.
+``pretrain`` is how the base came to be::
 
     contrast     batches of one digit by many writers, and the loss on them
     jitter, nondigits, muon   changes of a batch; pictures of no digit; the optimiser

@@ -199,7 +199,7 @@ def test_a_veil_hides_what_can_be_steered(random):
     )
     assert (np.ptp(before[:, :2], axis=0) > (1, 10)).all()
     for measured in after:
-        assert (np.ptp(measured[:, :2], axis=0) < (0.6, 2)).all()  # bars are as wide as thick
+        assert (np.ptp(measured[:, :2], axis=0) < (0.6, 2)).all()  # no bar was learned from
     assert (shown[0] != shown[1]).any(axis=(1, 2)).all()  # the latter were turned first
 
 

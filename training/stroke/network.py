@@ -69,7 +69,8 @@ def build(values: dict[str, Any]) -> StrokeWidth:
     """Return an untrained network for the values of a ``StrokeConfig``.
 
     Raises:
-        TypeError: a value is missing or unknown.
+        KeyError: the maps are missing.
+        TypeError: a value is unknown.
         ValueError: a size is not usable.
     """
     first, second = values.pop("maps")

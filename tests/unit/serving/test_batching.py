@@ -25,11 +25,17 @@ class Hand:
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
+        self.busy = 0  # with something else
         self.jobs: list[Callable[[], None]] = []
         self.runs: list[int] = []
         metrics = Metrics(CollectorRegistry())
         self.backlog = Backlog()
         self.batcher = Batcher(self.classify, cast("Workers", self), self.backlog, metrics)
+
+    @property
+    def free(self) -> int:
+        """Threads that have nothing to do."""
+        return max(self.threads - self.busy - len(self.jobs), 0)
 
     def submit(self, job: Callable[[], None], *, short: bool) -> None:
         """Keep a job."""
@@ -92,20 +98,44 @@ async def test_batches_are_bounded_and_spread_when_full() -> None:
     assert [len((await answer).llr) for answer in answers] == [CLASSIFY_ROWS, 1, CLASSIFY_ROWS]
 
 
-async def test_a_lone_large_request_is_spread_over_idle_threads() -> None:
-    """It is cut into a piece for each thread, none small; what is small waits for the others."""
+async def test_large_pieces_go_to_threads_that_have_nothing_to_do() -> None:
+    """What is small, or finds no thread, waits for the others."""
     hand = Hand(threads=2)
 
-    assert [hand.batcher.rows_at_once(rows) for rows in (1, 31, 40, 200)] == [1, 31, 20, 64]
     first, second = hand.ask(1, rows=20), hand.ask(2, rows=20)
     assert len(hand.jobs) == 2
-    assert hand.batcher.rows_at_once(40) == CLASSIFY_ROWS
     others = [hand.ask(3, rows=20), hand.ask(4)]
     assert len(hand.jobs) == 2
     await hand.work()
 
     assert hand.runs == [20, 20, 21]
     assert [(await answer).llr[0] for answer in (first, second, *others)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("threads", "busy", "rows", "pieces"),
+    [(2, 0, 31, 1), (2, 0, 32, 2), (2, 0, 200, 4), (4, 0, 65, 4), (4, 2, 65, 2), (4, 4, 64, 1)],
+)
+async def test_a_request_is_cut_for_the_threads_that_are_free(
+    threads: int, busy: int, rows: int, pieces: int
+) -> None:
+    """Each has a piece, none is small; where all are busy, with whatever, runs are large."""
+    hand = Hand(threads)
+    hand.busy = busy
+
+    assert hand.batcher.pieces(rows) == pieces
+
+
+async def test_a_busy_thread_is_no_place_for_a_second_run() -> None:
+    """Other models and drawing use the same threads."""
+    hand = Hand(threads=2)
+    hand.ask(1, rows=20)
+    hand.busy = 1
+    hand.ask(2, rows=20)
+
+    assert len(hand.jobs) == 1
+    await hand.work()
+    assert hand.runs == [20, 20]
 
 
 async def test_few_pictures_never_take_a_second_thread() -> None:

@@ -5,8 +5,10 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -96,6 +98,45 @@ async def test_the_models_threads_sample_no_points(
     )
 
     assert at_work == {"sample": {"onehand-decoding-0"}, "steps": {"onehand-inference-0"}}
+
+
+@pytest.mark.parametrize("rows", [1, 31, 33, 65, 130])
+async def test_verdicts_are_in_the_order_of_the_pictures(tmp_path: Path, rows: int) -> None:
+    """However a request is cut for four threads, each picture has its own verdict."""
+    model = load_profile(bundles.build(tmp_path)).model
+    metrics = Metrics(CollectorRegistry())
+    workers = Workers("inference", 4, metrics.stage["queue"])
+    images = np.random.default_rng(0).integers(0, 256, (rows, 28, 28), dtype=np.uint8)
+    try:
+        verdicts = await Inference(workers, workers, metrics, SOON).classify(
+            model, images, Deadline.after(None, SOON)
+        )
+    finally:
+        workers.close()
+
+    alone = np.concatenate([model.classify(image[None]).llr for image in images])
+    assert len(np.unique(alone)) > rows / 2
+    np.testing.assert_allclose(verdicts.llr, alone, atol=1e-4)
+
+
+async def test_where_nothing_can_be_drawn_little_is_tried(
+    workers: Workers, helpers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first few pictures tell that a request is hopeless."""
+    begun: list[range] = []
+
+    def fail(_model: Model, plan: Plan, rows: range, _points: Points) -> Iterator[None]:
+        begun.append(rows)
+        yield None
+        raise CannotDraw(plan.field, "found too few")
+
+    monkeypatch.setattr(inference, "steps", fail)
+    with pytest.raises(CannotDraw):
+        await Inference(workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
+            model, PLAN, COUNT, ROWS, Deadline.after(None, SOON)
+        )
+
+    assert begun == [range(SPAN_ROWS // 8)]
 
 
 async def test_a_failed_span_ends_the_others(

@@ -48,6 +48,26 @@ async def test_expired_job_is_not_run() -> None:
     assert done == []
 
 
+async def test_a_short_job_waits_for_one_long_job_at_most() -> None:
+    """It tells its own name where its deadline has passed."""
+    workers = Workers("test", 1, Waits())
+    order: list[int] = []
+    held = threading.Event()
+    workers.submit(lambda: held.wait(60))
+    long = [asyncio.ensure_future(workers.run(at(9), order.append, number)) for number in range(4)]
+    short = asyncio.ensure_future(workers.run_short("sketching", at(9), order.append, 9))
+    await asyncio.sleep(0)
+    assert workers.free == 0
+    held.set()
+    await asyncio.gather(*long, short)
+
+    with pytest.raises(DeadlineExpired, match="sketching"):
+        await workers.run_short("sketching", at(10), order.append, 1)
+    workers.close()
+
+    assert order.index(9) <= 1
+
+
 async def test_a_failed_job_keeps_nothing_alive(nobody_collects: None) -> None:
     """What the caller held goes at once, not when the collector of garbage comes by."""
     workers = Workers("test", 1, Waits())

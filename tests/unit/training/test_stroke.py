@@ -66,21 +66,20 @@ def test_pictures_are_of_all_kinds_and_measured_as_they_are(writers: WriterDigit
     assert all(image.tobytes() in known for image in scanned)
 
 
-def test_a_run_keeps_what_it_measured_and_goes_on(
-    writers: WriterDigits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_keeps_what_it_measured_and_goes_on(writers: WriterDigits, tmp_path: Path):
     out = train.train_stroke(writers, SMALL, tmp_path / "run", seed=3)
     first = (out / "weights.npz").read_bytes()
     figures = json.loads((out / "figures.json").read_text())
-    assert set(figures) <= set(KINDS)
+    assert set(figures) == set(KINDS)
     assert all("network R2" in each for each in figures.values())
     kept = np.concatenate([np.load(path)["writers"] for path in out.glob("measured-*.npz")])
     assert len(kept) > 60
     assert not (kept % 5 == 0).any()  # no validation writer
 
     (out / "weights.npz").unlink()
-    monkeypatch.setattr("training.stroke.pictures.make", None)  # nothing is measured again
+    measured_at = {path: path.stat().st_mtime_ns for path in out.glob("measured-*.npz")}
     train.train_stroke(writers, SMALL, out, seed=3)
+    assert measured_at == {path: path.stat().st_mtime_ns for path in out.glob("measured-*.npz")}
     assert (out / "weights.npz").read_bytes() == first
     assert stroke.load(out).config == SMALL.network
     with pytest.raises(TrainingError, match="other settings"):
@@ -91,3 +90,8 @@ def test_a_run_keeps_what_it_measured_and_goes_on(
 def test_an_unknown_configuration_is_refused(change):
     with pytest.raises((TypeError, ValueError)):
         build({"maps": [2, 4], "hidden": 4} | change)
+
+
+def test_a_configuration_without_maps_is_refused():
+    with pytest.raises(KeyError, match="maps"):
+        build({"hidden": 4})
