@@ -23,12 +23,11 @@ from serving.metrics import Metrics
 from serving.model import CLASSIFY_ROWS, Verdicts
 from serving.workers import Workers
 
-__all__ = ["ALONE_ROWS", "Backlog", "Batcher"]
-
-ALONE_ROWS = 16
-"""So many pictures of one request are worth a thread of their own, where one has nothing to do."""
+__all__ = ["Backlog", "Batcher"]
 
 Images = NDArray[np.uint8]
+# So many pictures of one request are worth a thread of their own, where one has nothing to do.
+_ALONE_ROWS = 16
 # Weight of the newest value in the running means of a picture's cost and of the idle time.
 _LEARNING = 0.1
 # Too short for a health check behind it to notice.
@@ -129,7 +128,7 @@ class Batcher:
         Args:
             rows: at least one.
         """
-        return max(min(self._workers.free, rows // ALONE_ROWS), math.ceil(rows / CLASSIFY_ROWS))
+        return max(min(self._workers.free, rows // _ALONE_ROWS), math.ceil(rows / CLASSIFY_ROWS))
 
     def classify(self, images: Images, deadline: Deadline) -> "asyncio.Future[Verdicts]":
         """Return, in time, a verdict for each image of shape (n, 28, 28).
@@ -145,7 +144,7 @@ class Batcher:
         now = time.perf_counter()
         self._backlog.arrive(now)
         seconds = len(images) * self._seconds_a_row
-        if len(images) < ALONE_ROWS and self._runs_at_once(seconds) and not deadline.passed:
+        if len(images) < _ALONE_ROWS and self._runs_at_once(seconds) and not deadline.passed:
             self._answer_here(images, now, answer)
             return answer
         self._backlog.seconds += seconds
@@ -198,7 +197,7 @@ class Batcher:
             return True
         if self._rows >= CLASSIFY_ROWS:
             return self._running <= self._workers.threads
-        return len(self._line[0].images) >= ALONE_ROWS and self._workers.free > 0
+        return len(self._line[0].images) >= _ALONE_ROWS and self._workers.free > 0
 
     def _take(self) -> list[_Waiting]:
         """Return the head of the line without those whom nobody waits for any more."""
