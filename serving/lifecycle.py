@@ -6,13 +6,13 @@ import signal
 import sys
 
 import structlog
-import uvloop
 
 from serving.errors import OnehandError
 from serving.scheduling import run_in_batches
 from serving.server import Server, Tell, create_server
 from serving.settings import Settings
 from serving.slots import Region
+from serving.wakeups import EventLoop
 
 __all__ = ["run"]
 
@@ -43,7 +43,7 @@ def run(
         run_in_batches()
     # Threads that decode and draw must not keep the event loop waiting for long.
     sys.setswitchinterval(0.001)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
         return runner.run(_serve(chosen, region, tell, load_first))
 
 
