@@ -32,9 +32,9 @@ _ALONE_ROWS = 16
 _LEARNING = 0.1
 # Too short for a health check behind it to notice.
 _SHORT_SECONDS = 300e-6
-# Above what a loop that is never idle spends on gRPC between two calls, and well below the pause
-# that the quickest lone caller makes; what lies between would go now this way, now that.
-_IDLE_SECONDS = 200e-6
+# Above what a busy loop sleeps between two calls, which is next to nothing, and well below what it
+# sleeps while the quickest lone caller makes up its mind.
+_IDLE_SECONDS = 50e-6
 _TOO_LATE = "the deadline passed before the request came to: classification"
 
 
@@ -63,25 +63,47 @@ class Backlog:
 
     Attributes:
         seconds: of work that waits in a line, as the last runs went.
-        idle: running mean of the seconds in which nothing was in work before a request came.
+        idle: running mean of the seconds that the loop slept, with nothing in work, before a
+            request came.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        worked: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            clock: monotonic seconds.
+            worked: seconds of them for which this thread had a processor.
+        """
         self.seconds = 0.0
         self.idle = 0.0
+        self._clock = clock
+        self._worked = worked
         self._in_work = 0
-        self._finished = time.perf_counter()
+        self._finished = (clock(), worked())
 
     def arrive(self, now: float) -> None:
         """Note that a request has come."""
-        idle = 0.0 if self._in_work else min(now - self._finished, 1.0)
-        self.idle += _LEARNING * (idle - self.idle)
+        slept = 0.0 if self._in_work else self._slept(now)
+        self.idle += _LEARNING * (slept - self.idle)
         self._in_work += 1
 
     def finish(self, requests: int) -> None:
         """Note that so many requests are done."""
         self._in_work -= requests
-        self._finished = time.perf_counter()
+        if not self._in_work:
+            self._finished = (self._clock(), self._worked())
+
+    def _slept(self, now: float) -> float:
+        """Return for how long this thread has not run since the last request was done.
+
+        What it has run for is gRPC's part of requests: that is no idleness, however long it takes.
+        """
+        finished, worked = self._finished
+        return min(now - finished - (self._worked() - worked), 1.0)
 
 
 class Batcher:

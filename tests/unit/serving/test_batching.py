@@ -275,3 +275,41 @@ async def test_a_busy_process_runs_nothing_at_once() -> None:
     quiet.ask(2)
 
     assert quiet.jobs
+
+
+class Clocks:
+    """Time that passes as the test says: at work, or asleep."""
+
+    def __init__(self) -> None:
+        self.now = self.worked = 0.0
+
+    def pass_by(self, seconds: float, *, at_work: float) -> None:
+        """Let time pass, a share of it at work."""
+        self.now += seconds
+        self.worked += seconds * at_work
+
+
+@pytest.mark.parametrize(("at_work", "idle"), [(1.0, 0.0), (0.0, 0.01), (0.4, 0.006)])
+def test_a_loop_is_idle_while_it_sleeps_and_not_while_it_works(at_work: float, idle: float) -> None:
+    """Between two requests a busy loop has others' messages to see to, however long that takes."""
+    clocks = Clocks()
+    backlog = Backlog(lambda: clocks.now, lambda: clocks.worked)
+    for _ in range(100):
+        backlog.arrive(clocks.now)
+        clocks.pass_by(0.5, at_work=0)  # in work: not counted
+        backlog.finish(1)
+        clocks.pass_by(0.01, at_work=at_work)
+
+    assert backlog.idle == pytest.approx(idle, rel=0.02, abs=1e-9)
+
+
+def test_a_loop_with_others_in_work_is_not_idle() -> None:
+    clocks = Clocks()
+    backlog = Backlog(lambda: clocks.now, lambda: clocks.worked)
+    backlog.arrive(clocks.now)
+    for _ in range(20):
+        backlog.arrive(clocks.now)
+        backlog.finish(1)
+        clocks.pass_by(0.01, at_work=0)
+
+    assert backlog.idle == 0
