@@ -15,6 +15,7 @@ import uvloop
 
 from serving.scheduling import run_in_batches
 from serving.settings import Settings
+from serving.wakeups import EventLoop
 
 __all__ = ["SERVICE", "main"]
 
@@ -60,12 +61,13 @@ def main() -> None:
     parser.add_argument(
         "--as-ours",
         action="store_true",
-        help="with the environment, the scheduling policy and the listeners of the service",
+        help="with the environment, scheduling policy, event loop and listeners of the service",
     )
     options = parser.parse_args()
     if options.as_ours:
         run_in_batches()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    loops = EventLoop if options.as_ours else uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loops) as runner:
         runner.run(_serve(options.replies, Settings().listeners if options.as_ours else 1))
 
 
