@@ -49,18 +49,20 @@ def minus(first: Figure, second: Figure) -> Figure:
     return lambda records: first(records) - second(records)
 
 
-def own_gap(source: str, *, within: bool = False) -> Figure:
+def own_gap(source: str, *, beside: str = REAL, within: bool = False) -> Figure:
     """Return by how many standard deviations of real own-scores those of a source are off.
 
     Args:
         source: whose.
+        beside: off from whose.
         within: take the deviation within one writer instead of that over all writers' pictures.
     """
 
     def figure(records: Sequence[Record]) -> float:
         real = [record[f"own/{REAL}"] for record in records]
         variance = mean(f"own-variance/{REAL}")(records) + (0 if within else np.var(real))
-        return (mean(f"own/{source}")(records) - float(np.mean(real))) / float(np.sqrt(variance))
+        gap = mean(f"own/{source}")(records) - mean(f"own/{beside}")(records)
+        return gap / float(np.sqrt(variance))
 
     return figure
 

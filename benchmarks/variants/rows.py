@@ -137,6 +137,9 @@ def _attributes(records: Mapping[int, Record]) -> Iterator[Line]:
             beyond = _one(records, minus(made, real))
             yield Line(5, f"{name}: {says}, beyond real own pictures steered alike", beyond,
                        ">= -0.02", beyond[SHIPPED].value >= -0.02)  # fmt: skip
+        gap = _one(records, own_gap(f"steered {name}", beside=f"{REAL} steered {name}"))
+        yield Line(5, f"{name}: own-score minus that of real own pictures steered alike, in the SD "
+                   "of row 2", gap, "-0.25 to 0.25", abs(gap[SHIPPED].value) <= 0.25)  # fmt: skip
         alike = _one(records, kept("own-share", name, alike=True))
         yield Line(5, f"{name}: the same beside the enrolment picture steered alike", alike)
         yield Line(5, f"{name}: refused values, share", _one(records, mean(f"unfit/{name}")))

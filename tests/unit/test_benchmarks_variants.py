@@ -118,6 +118,8 @@ def records():
             "own-share/steered slant": 0.6,
             "own-share/real unsteered": 0.9,
             "own-share/real steered slant": 0.7 + 0.05 * sign,
+            "own/steered slant": 0.3,
+            "own/real steered slant": 0.4,
         }
         for writer, sign in ((1, -1), (6, 1), (11, -1), (16, 1))
     }
@@ -127,6 +129,8 @@ def test_figures_follow_from_records():
     """Each figure is the one that was worked out by hand."""
     known = records()
     assert estimate(known, own_gap("default")).value == pytest.approx(0.05 / 0.2)
+    steered = own_gap("steered slant", beside="real steered slant")
+    assert estimate(known, steered).value == pytest.approx(-0.1 / 0.2)
     assert estimate(known, spread_ratio("default")) == Estimate(0.5, 0.5, 0.5)
     assert estimate(known, region_error("default")).value == pytest.approx(0.1)
     assert estimate(known, attribute_r2("slant")).value == pytest.approx(0.9)
