@@ -71,13 +71,16 @@ def _digit(records: Mapping[int, Record]) -> Iterator[Line]:
 
 def _own(records: Mapping[int, Record]) -> Iterator[Line]:
     found = {name: estimate(records, own_gap(name)) for name in MADE}
-    yield Line(2, "own-score minus that of real own pictures, in its SD", found, "-0.25 to 0.25",
-               abs(found[SHIPPED].value) <= 0.25)  # fmt: skip
+    yield _near(2, "own-score minus that of real own pictures, in its SD", found)
     narrow = {name: estimate(records, own_gap(name, within=True)) for name in MADE}
     yield Line(2, "the same in the SD within one writer", narrow)
     yield Line(2, "own-score", _by_source(records, "own", (REAL, *MADE)))
     yield Line(2, "share above the hand judge's threshold",
                _by_source(records, "own-share", (REAL, *MADE)))  # fmt: skip
+
+
+def _near(row: int, what: str, gap: Mapping[str, Estimate]) -> Line:
+    return Line(row, what, gap, "-0.25 to 0.25", abs(gap[SHIPPED].value) <= 0.25)
 
 
 def _diversity(records: Mapping[int, Record]) -> Iterator[Line]:
@@ -137,11 +140,11 @@ def _attributes(records: Mapping[int, Record]) -> Iterator[Line]:
             beyond = _one(records, minus(made, real))
             yield Line(5, f"{name}: {says}, beyond real own pictures steered alike", beyond,
                        ">= -0.02", beyond[SHIPPED].value >= -0.02)  # fmt: skip
-        gap = _one(records, own_gap(f"steered {name}", beside=f"{REAL} steered {name}"))
-        yield Line(5, f"{name}: own-score minus that of real own pictures steered alike, in the SD "
-                   "of row 2", gap, "-0.25 to 0.25", abs(gap[SHIPPED].value) <= 0.25)  # fmt: skip
         alike = _one(records, kept("own-share", name, alike=True))
         yield Line(5, f"{name}: the same beside the enrolment picture steered alike", alike)
+        gap = _one(records, own_gap(f"steered {name}", beside=f"{REAL} steered {name}"))
+        says = "own-score minus that of real own pictures steered alike, in the SD of row 2"
+        yield _near(5, f"{name}: {says}", gap)
         yield Line(5, f"{name}: refused values, share", _one(records, mean(f"unfit/{name}")))
 
 
