@@ -28,6 +28,9 @@ __all__ = ["Backlog", "Batcher"]
 Images = NDArray[np.uint8]
 # So many pictures of one request are worth a thread of their own, where one has nothing to do.
 _ALONE_ROWS = 16
+# Full batches held ready for each thread. While all cores are busy the loop waits for one as long
+# as the kernel pleases, some milliseconds, and threads shall not wait with it.
+_READY = 2
 # Weight of the newest value in the running means of a picture's cost and of the idle time.
 _LEARNING = 0.1
 # Too short for a health check behind it to notice.
@@ -212,13 +215,13 @@ class Batcher:
     def _may_run(self) -> bool:
         """Say whether the head of the line is run now, or waits for more to run with.
 
-        Only what is large goes to further threads. Of full batches one more is held ready, so that
+        Only what is large goes to further threads. Of full batches some are held ready, so that
         a thread that has done does not wait for the event loop.
         """
         if not self._running:
             return True
         if self._rows >= CLASSIFY_ROWS:
-            return self._running <= self._workers.threads
+            return self._running < (1 + _READY) * self._workers.threads
         return len(self._line[0].images) >= _ALONE_ROWS and self._workers.free > 0
 
     def _take(self) -> list[_Waiting]:

@@ -98,6 +98,18 @@ async def test_batches_are_bounded_and_spread_when_full() -> None:
     assert [len((await answer).llr) for answer in answers] == [CLASSIFY_ROWS, 1, CLASSIFY_ROWS]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_full_batches_are_held_ready(threads: int) -> None:
+    """A thread that has done goes on without the event loop; what is in line has a bound."""
+    hand = Hand(threads)
+    answers = [hand.ask(mark, CLASSIFY_ROWS) for mark in range(10)]
+
+    assert len(hand.jobs) == 3 * threads
+    await hand.work()
+
+    assert [(await answer).llr[0] for answer in answers] == list(range(10))
+
+
 async def test_large_pieces_go_to_threads_that_have_nothing_to_do() -> None:
     """What is small, or finds no thread, waits for the others."""
     hand = Hand(threads=2)
