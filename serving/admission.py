@@ -27,8 +27,8 @@ class Admission:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is in work."""
-        return self._requests == 0
+        """Whether nothing is in work, and no answer on its way that is kept."""
+        return self._bytes == 0 and self._requests == 0
 
     def enter(self, size: int) -> None:
         """Take a place for a request of ``size`` bytes; ``leave`` gives it back.
@@ -52,6 +52,16 @@ class Admission:
     def leave(self, size: int) -> None:
         """Give back the place of a request of ``size`` bytes."""
         self._requests -= 1
+        self._bytes -= size
+        self._show()
+
+    def keep(self, size: int) -> None:
+        """Count the ``size`` bytes of an answer that is on its way, too; ``give_back`` ends it."""
+        self._bytes += size
+        self._show()
+
+    def give_back(self, size: int) -> None:
+        """Count no longer what ``keep`` did."""
         self._bytes -= size
         self._show()
 

@@ -17,11 +17,16 @@ class Catalogue:
     def __init__(self) -> None:
         self._profiles: Profiles | None = None
         self._reason = "the models are not loaded yet"
+        self._draining = False
 
     @property
     def ready(self) -> bool:
-        """Whether anything is published."""
-        return self._profiles is not None
+        """Whether anything is published, and callers may keep coming."""
+        return self._profiles is not None and not self._draining
+
+    def drain(self) -> None:
+        """Be ready no more, so that callers go elsewhere; those who come are still answered."""
+        self._draining = True
 
     def find(self, name: str) -> Profile:
         """Return the profile of this name; empty = the default one.

@@ -63,7 +63,7 @@ class Metrics:
         redrawn: generated pictures that were drawn anew.
         rejected: requests refused without work, by ``reason``.
         in_flight: requests in work.
-        queued_bytes: of those requests.
+        queued_bytes: of those requests, and of large answers that are on their way.
         ready: 1 while the process answers with loaded models.
         workers: processes that are to serve.
         restarts: of workers.
@@ -119,7 +119,7 @@ class Metrics:
         )
         self.in_flight = make.gauge("onehand_in_flight", "Requests in work.").labels()
         self.queued_bytes = make.gauge(
-            "onehand_queued_bytes", "Bytes of the requests in work."
+            "onehand_queued_bytes", "Bytes of requests in work and of large answers on their way."
         ).labels()
         self.ready = make.gauge(
             "onehand_ready", "Processes with loaded models to which requests are welcome."

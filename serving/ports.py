@@ -1,5 +1,6 @@
 """The gRPC ports of the server: each bound, or not at all and loudly."""
 
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -10,6 +11,9 @@ from serving.connections import channel_arguments
 from serving.settings import Settings
 
 __all__ = ["bind_grpc", "bind_health"]
+
+# Bytes of a question for the health of a service: a name. A watch keeps it.
+_MOST_ASKED = 4096
 
 
 def bind_grpc(
@@ -51,7 +55,8 @@ def bind_health(settings: Settings, servicer: Any) -> tuple[grpc.aio.Server, int
     """
     if settings.health_port < 0:
         return None
-    options = channel_arguments(settings, servers=1, shared=settings.workers > 1)
+    small = replace(settings, max_message_bytes=_MOST_ASKED)
+    options = channel_arguments(small, servers=1, shared=settings.workers > 1)
     server = grpc.aio.server(options=options)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     port = bind_grpc(server, settings.health_host, settings.health_port, purpose="health")

@@ -15,7 +15,15 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
@@ -23,7 +31,7 @@ import grpc
 import structlog
 
 from serving.admission import Admission
-from serving.errors import DeadlineExpired, NotReady, Overloaded
+from serving.errors import DeadlineExpired, InvalidRequest, NotReady, Overloaded
 from serving.metrics import Metrics, RpcMetrics
 from serving.status import Refusal, UnknownMethod, refuse
 
@@ -40,11 +48,16 @@ _CALLERS_FAULTS = frozenset(
         grpc.StatusCode.UNAUTHENTICATED,
         grpc.StatusCode.PERMISSION_DENIED,
         grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.FAILED_PRECONDITION,
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.CANCELLED,
     }
 )
 _SHED_LOG_SECONDS = 1.0
+# Streams ask for the health or the description of a service: for its name. A watch keeps it.
+_MOST_ASKED = 4096
+# An answer of more bytes may have to wait for its client, whose window is 64 KiB to begin with.
+_LARGE = 64 * 1024
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = Any  # grpc.RpcMethodHandler, whose stubs know only blocking handlers
@@ -86,6 +99,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         open_to_all: Collection[str] = (),
         unlimited: Collection[str] = (),
         max_streams: int = 1000,
+        max_sending: float = 30.0,
         authorize: Callable[[str, Metadata], None] | None = None,
         tracing: Tracing | None = None,
         log_each: bool = False,
@@ -96,8 +110,9 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             admission: places for requests in work.
             metrics: where RPCs are counted.
             open_to_all: services that need neither authorisation nor a place.
-            unlimited: services that need no place.
+            unlimited: services, or methods by their full names, that need no place.
             max_streams: streams that may be open at once; they need no place, but memory.
+            max_sending: seconds in which a client must have taken a large answer.
             authorize: given full method name and metadata; raises if the caller may not.
             tracing: where spans come from; ``None`` = nowhere.
             log_each: write a line at level debug for each RPC.
@@ -109,7 +124,9 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         self._authorize = authorize
         self._tracing = tracing
         self._max_streams = max_streams
+        self._max_sending = max_sending
         self._streams = 0
+        self._too_many_streams = metrics.rejected.labels("streams")
         self._log_each = log_each
         self._handlers: dict[str, Handler] = {}
         self._unknown = self._refuse_unknown()
@@ -157,7 +174,8 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         rpc = self._metrics.rpc("unary", service, name)
         parse, answer = handler.request_deserializer or bytes, handler.unary_unary
         write = handler.response_serializer or bytes
-        admission = None if service in self._unlimited else self._admission
+        limited = self._unlimited.isdisjoint((service, rpc.method))
+        admission = self._admission if limited else None
         permit = self._permit(service, rpc.method)
 
         async def unary(raw: bytes, context: Context) -> bytes:
@@ -181,6 +199,8 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
                 raise
             else:
                 call.finish(grpc.StatusCode.OK)
+                if admission and len(written) > _LARGE:
+                    self._keep_until_sent(call.task, len(written))
                 return written
             finally:
                 self._tasks.discard(call.task)
@@ -194,7 +214,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         permit = self._permit(service, rpc.method)
 
         async def work(raw: bytes, context: Context) -> None:
-            request = handler.request_deserializer(raw)
+            request = _parsed(raw, handler.request_deserializer)
             await self._until_closing(_write_all(handler.unary_stream, request, context))
 
         async def stream(raw: bytes, context: Context) -> None:
@@ -208,17 +228,16 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         rpc = self._metrics.rpc("bidi_stream", service, name)
         permit = self._permit(service, rpc.method)
 
-        async def work(requests: Any, context: Context) -> None:
+        async def work(raws: AsyncIterator[bytes], context: Context) -> None:
+            requests = _each_parsed(raws, handler.request_deserializer)
             await self._until_closing(_write_all(handler.stream_stream, requests, context))
 
-        async def stream(requests: Any, context: Context) -> None:
+        async def stream(raws: AsyncIterator[bytes], context: Context) -> None:
             call = _Call(rpc, context, self._log_each)
-            await self._account(call, permit, work(requests, context))
+            await self._account(call, permit, work(raws, context))
 
         return grpc.stream_stream_rpc_method_handler(
-            stream,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
+            stream, response_serializer=handler.response_serializer
         )
 
     def _refuse_unknown(self) -> Handler:
@@ -260,8 +279,11 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             if permit:
                 permit(call)
             if self._streams > self._max_streams:
+                self._too_many_streams.inc()
                 raise Overloaded(f"{self._max_streams} streams are open already", _RETRY_AFTER)
             await work
+        except Overloaded as overload:
+            self._shed(call, overload)
         except (Exception, asyncio.CancelledError) as error:
             await self._fail(call, error)
             raise
@@ -271,6 +293,23 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             work.close()
             self._streams -= 1
             self._tasks.discard(call.task)
+
+    def _keep_until_sent(self, task: "asyncio.Task[Any]", size: int) -> None:
+        """Count an answer among the bytes in work until its client has taken it, or has had time.
+
+        Args:
+            task: gRPC's of the call; it is done when the answer is sent, and its end closes the
+                stream.
+            size: of the answer.
+        """
+        self._admission.keep(size)
+        overdue = asyncio.get_running_loop().call_later(self._max_sending, task.cancel)
+
+        def sent(_task: "asyncio.Task[Any]") -> None:
+            overdue.cancel()
+            self._admission.give_back(size)
+
+        task.add_done_callback(sent)
 
     def _shed(self, call: "_Call", overload: Overloaded) -> None:
         """Send a call away at a fraction of what an answer costs, or shedding would not help.
@@ -441,6 +480,25 @@ def _report(refusal: Refusal, failure: BaseException, call: _Call) -> None:
         exc_info=failure if ours else None,
         **call.labels(),
     )
+
+
+def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
+    """Return what a stream asks.
+
+    Raises:
+        InvalidRequest: it is longer than any name.
+    """
+    if len(raw) > _MOST_ASKED:
+        problem = f"expected at most {_MOST_ASKED} bytes, found {len(raw)}"
+        raise InvalidRequest([("request", problem)])
+    return parse(raw)
+
+
+async def _each_parsed(
+    raws: AsyncIterator[bytes], parse: Callable[[bytes], Any]
+) -> AsyncIterator[Any]:
+    async for raw in raws:
+        yield _parsed(raw, parse)
 
 
 async def _write_all(answer: Callable[..., Any], request: Any, context: Context) -> None:

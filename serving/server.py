@@ -21,6 +21,7 @@ from serving.admission import Admission
 from serving.catalogue import Catalogue
 from serving.cpu import cpu_budget
 from serving.endpoint import MetricsEndpoint, expose_metrics
+from serving.health import Health
 from serving.inference import Inference
 from serving.limits import Limits
 from serving.listeners import Listeners
@@ -80,7 +81,7 @@ class Server:
     _listeners: Listeners
     _probes: grpc.aio.Server | None
     _security: Security
-    _health: Any  # health.aio.HealthServicer, which the stubs do not know
+    _health: Health
     _admission: Admission
     _router: Router
     _tracing: Tracing | None
@@ -92,7 +93,7 @@ class Server:
     async def start(self) -> None:
         """Answer from now on: health and reflection, and the service once models are loaded."""
         for service in self._services:
-            await self._health.set(service, _SERVING if self.catalogue.ready else _NOT_SERVING)
+            self._health.set(service, _SERVING if self.catalogue.ready else _NOT_SERVING)
         await self._listeners.start()
         if self._probes:
             await self._probes.start()
@@ -118,7 +119,7 @@ class Server:
         self.metrics.show_profiles(profiles.all())
         self.metrics.ready.set(1)
         for service in self._services:
-            await self._health.set(service, _SERVING)
+            self._health.set(service, _SERVING)
         self._reloader.start(settings.reload_seconds)
         self._tell("serving", profiles=len(profiles.all()))
 
@@ -132,9 +133,7 @@ class Server:
         Args:
             hurry: set to end the wait at once.
         """
-        self._reloader.stop()
-        await self._health.enter_graceful_shutdown()
-        self.metrics.ready.set(0)
+        self._say_goodbye()
         log.info("draining", seconds=self.settings.drain_delay)
         waiting = asyncio.ensure_future(hurry.wait())
         await asyncio.wait((waiting,), timeout=self.settings.drain_delay)
@@ -145,9 +144,7 @@ class Server:
 
         Returns as soon as the last request is done.
         """
-        self._reloader.stop()
-        await self._health.enter_graceful_shutdown()
-        self.metrics.ready.set(0)
+        self._say_goodbye()
         self._router.close_streams()
         end = time.monotonic() + grace
         # gRPC drops what has arrived and not yet come to a handler when it is told to stop, so
@@ -169,8 +166,15 @@ class Server:
             await asyncio.to_thread(self._endpoint.close)
         log.info("stopped")
 
+    def _say_goodbye(self) -> None:
+        """Tell everybody who asks that the service is not ready any more."""
+        self._reloader.stop()
+        self._health.retire()
+        self.catalogue.drain()
+        self.metrics.ready.set(0)
+
     async def _settle(self, seconds: float) -> None:
-        """Wait until nothing has been in work for a moment, but no longer than ``seconds``."""
+        """Wait until nothing has been in work or on its way, but no longer than ``seconds``."""
         end = time.monotonic() + seconds
         quiet = 0
         while quiet < _QUIET_POLLS and time.monotonic() < end:
@@ -204,8 +208,9 @@ def create_server(
         admission,
         metrics,
         open_to_all=(health.SERVICE_NAME,),
-        unlimited=(reflection.SERVICE_NAME,),
+        unlimited=(reflection.SERVICE_NAME, *oip.PROBES),
         max_streams=settings.max_connections,
+        max_sending=settings.max_seconds,
         authorize=security.authorize,
         tracing=tracing,
         log_each=settings.log_level == "debug",
@@ -286,9 +291,9 @@ def _offer(
     return SERVICE_NAME, oip.SERVICE_NAME
 
 
-def _offer_to_tools(router: Router, services: Sequence[str], *, with_reflection: bool) -> Any:
+def _offer_to_tools(router: Router, services: Sequence[str], *, with_reflection: bool) -> Health:
     """Answer what probes and command-line tools ask; return what is told of the health."""
-    servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
+    servicer = Health()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, router)
     if with_reflection:
         names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -30,8 +30,12 @@ SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["HandwritingService"].full_na
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
+# A picture, its pixels, and what they are: the most fields that there are for one.
+_PICTURE_FIELDS = 5
 # Room for the profile and for fields of a later version beside the pictures.
 _OTHER_FIELDS = 16
+# Twice what a request for variants has that says everything it can.
+_VARIANTS_FIELDS = 64
 
 
 _PNG = Encoding(messages.png_pictures, rows=64)
@@ -82,9 +86,7 @@ class HandwritingService:
             for name, (answer, request, response) in methods.items()
         }
         handlers["Classify"] = grpc.unary_unary_rpc_method_handler(self.Classify)
-        handlers["GenerateVariants"] = grpc.unary_unary_rpc_method_handler(
-            self.GenerateVariants, request_deserializer=pb.GenerateVariantsRequest.FromString
-        )
+        handlers["GenerateVariants"] = grpc.unary_unary_rpc_method_handler(self.GenerateVariants)
         router.add_registered_method_handlers(SERVICE_NAME, handlers)
 
     async def Classify(  # noqa: N802 - named by the .proto file
@@ -104,23 +106,27 @@ class HandwritingService:
             profile = self._catalogue.find(request.profile)
             self._check_images(len(request.images))
             images = await self._pictures.read("images", request.images, deadline)
-        self._classified.observe(len(images))
         verdicts = await self._inference.classify(profile.model, images, deadline)
+        self._classified.observe(len(images))
         return messages.classification(profile, verdicts)
 
     async def GenerateVariants(  # noqa: N802
-        self, request: pb.GenerateVariantsRequest, context: Context
+        self, raw: bytes, context: Context
     ) -> bytes:
-        """Draw new pictures in the enrolled hand; ``GenerateVariantsResponse`` as on the wire."""
+        """Draw new pictures in the enrolled hand.
+
+        ``GenerateVariantsRequest`` in and ``GenerateVariantsResponse`` out, as on the wire.
+        """
         deadline = self._deadline(context)
+        request = self._asked(raw)
         profile = self._catalogue.find(request.profile)
         self._check_variants(request)
         seed = request.seed if request.HasField("seed") else secrets.randbits(64)
         plan = await self._plan(request, profile, seed, deadline)
-        self._generated.observe(request.count)
         made = await self._inference.generate(
             profile.model, plan, request.count, _ENCODINGS[request.format], deadline
         )
+        self._generated.observe(request.count)
         return messages.variants(profile, made, seed)
 
     async def ListProfiles(  # noqa: N802
@@ -145,9 +151,17 @@ class HandwritingService:
 
     def _parsed(self, raw: bytes) -> pb.ClassifyRequest:
         most = self._limits.max_images
-        if not has_at_most(most + _OTHER_FIELDS, raw):
-            raise InvalidRequest([("images", f"expected 1 to {most} pictures, found more")])
+        fields = _PICTURE_FIELDS * most + _OTHER_FIELDS
+        if not has_at_most(fields, raw, pb.ClassifyRequest):
+            problem = f"expected 1 to {most} pictures and each given once, found more"
+            raise InvalidRequest([("images", problem)])
         return pb.ClassifyRequest.FromString(raw)
+
+    def _asked(self, raw: bytes) -> pb.GenerateVariantsRequest:
+        if not has_at_most(_VARIANTS_FIELDS, raw, pb.GenerateVariantsRequest):
+            problem = f"expected at most {_VARIANTS_FIELDS} fields, each given once, found more"
+            raise InvalidRequest([("request", problem)])
+        return pb.GenerateVariantsRequest.FromString(raw)
 
     def _check_images(self, count: int) -> None:
         most = self._limits.max_images

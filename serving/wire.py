@@ -6,10 +6,10 @@ message and to ask for its fields one by one, and for many pictures a tenth. Wha
 different is left to the generated parser, so nothing depends on what a client's encoder does.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from serving.images import SIDE
 
@@ -81,33 +81,45 @@ def _many(request: bytes, start: int) -> bytes | None:
     return blocks[:, len(_HEAD) : -len(_TAIL)].tobytes()
 
 
-def has_at_most(fields: int, message: bytes) -> bool:
-    """Say whether a message has no more than so many fields at its top level.
+def has_at_most(fields: int, message: bytes, form: type[Message]) -> bool:
+    """Say whether a message has no more than so many fields, those of messages in it included.
 
-    A parsed field takes dozens of bytes, an empty one on the wire two: the size of a message does
-    not bound what it becomes. Only so many fields are looked at.
+    A parsed field takes dozens of bytes, an empty one on the wire two; what a later one replaces
+    is kept until all are let go. So the size of a message does not bound what it becomes. Only so
+    many fields are looked at.
+
+    Args:
+        fields: at most.
+        message: from outside.
+        form: the message's class; fields that it does not know are not looked into.
 
     Raises:
         DecodeError: this is no message.
     """
-    at = 0
-    for _ in range(fields):
-        if at == len(message):
-            return True
+    return _fields_left(fields, message, 0, len(message), form.DESCRIPTOR) >= 0
+
+
+def _fields_left(fields: int, message: bytes, at: int, end: int, form: Any) -> int:
+    """Return how many fields are left after those from ``at`` to ``end``; below 0 = too few."""
+    while at < end and fields >= 0:
+        fields -= 1
         tag, at = _read_varint(message, at)
         kind = tag & 7
         if kind == _VARINT:
             _, at = _read_varint(message, at)
         elif kind == _LENGTH:
-            length, at = _read_varint(message, at)
-            at += length
+            length, start = _read_varint(message, at)
+            at = start + length
+            inner = form.fields_by_number.get(tag >> 3)
+            if at <= end and inner is not None and inner.message_type is not None:
+                fields = _fields_left(fields, message, start, at, inner.message_type)
         elif kind in _FIXED:
             at += _FIXED[kind]
         else:  # groups, which nobody has used for twenty years, and what does not exist
             raise DecodeError(f"a field of kind {kind}")
-        if at > len(message):
+        if at > end:
             raise DecodeError("a field goes on after the end")
-    return at == len(message)
+    return fields
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:

@@ -22,9 +22,11 @@ from serving.pb import open_inference_pb2_grpc as pb_grpc
 from serving.profiles import Profile
 from serving.rpc import Router
 
-__all__ = ["SERVICE_NAME", "OpenInferenceService"]
+__all__ = ["PROBES", "SERVICE_NAME", "OpenInferenceService"]
 
 SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+PROBES = tuple(f"/{SERVICE_NAME}/{name}" for name in ("ServerLive", "ServerReady", "ModelReady"))
+"""Methods by which balancers and orchestrators look after a server: they must answer when busy."""
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -61,7 +63,7 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
     async def ServerReady(  # noqa: N802
         self, _request: pb.ServerReadyRequest, _context: Context
     ) -> pb.ServerReadyResponse:
-        """Say whether there is anything to answer from."""
+        """Say whether there is anything to answer from, and callers may keep coming."""
         return pb.ServerReadyResponse(ready=self._catalogue.ready)
 
     async def ModelReady(  # noqa: N802
@@ -72,7 +74,7 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
             self._find(request.name, request.version)
         except NotReady:
             return pb.ModelReadyResponse(ready=False)
-        return pb.ModelReadyResponse(ready=True)
+        return pb.ModelReadyResponse(ready=self._catalogue.ready)
 
     async def ServerMetadata(  # noqa: N802
         self, _request: pb.ServerMetadataRequest, _context: Context
@@ -112,8 +114,8 @@ class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):
             profile = self._find(request.model_name, request.model_version)
             asked = tensors.read_asked(request, self._max_images)
             images = tensors.read_images(request, asked)
-        self._inferred.observe(len(images))
         verdicts = await self._inference.classify(profile.model, images, deadline)
+        self._inferred.observe(len(images))
         return tensors.write_verdicts(asked, profile, verdicts)
 
     def _parsed(self, raw: bytes) -> pb.ModelInferRequest:

@@ -6,12 +6,12 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from serving import probe
 from serving.pb import handwriting_pb2 as pb
-from tests import pictures
+from tests import deaf, pictures
 from tests.serving_host import PATIENCE, Running
 
 SERVICE = "onehand.v1.HandwritingService"
@@ -24,6 +24,15 @@ def check(running: Running, service: str) -> int:
     request = health_pb2.HealthCheckRequest(service=service)
     status: int = running.health.Check(request, timeout=PATIENCE).status
     return status
+
+
+def started(running: Running, method: str) -> float:
+    """Return how many calls of a method there have been."""
+    return sum(
+        value
+        for (name, labels), value in running.metrics().items()
+        if name == "grpc_server_started_total" and ("grpc_method", method) in labels
+    )
 
 
 def test_health_follows_the_models(make_server: Callable[..., Running]) -> None:
@@ -66,6 +75,38 @@ def test_watch_sees_each_change(make_server: Callable[..., Running]) -> None:
 
     assert seen == [NOT_SERVING, SERVING, NOT_SERVING]
     assert end.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_watcher_that_takes_nothing_holds_nobody_up(make_server: Callable[..., Running]) -> None:
+    """The others hear of every change, and the server comes up and goes down."""
+    running = make_server(load=False)
+    question = health_pb2.HealthCheckRequest(service=SERVICE)
+    with deaf.asking(running.target, "/grpc.health.v1.Health/Watch", question.SerializeToString()):
+        running.wait_until(lambda: started(running, "Watch") == 1)
+        answers = running.health.Watch(question, timeout=PATIENCE)
+        seen = [next(answers).status]
+        running.host.run(running.server.load())
+        seen.append(next(answers).status)
+        running.host.run(running.server.drain(asyncio.Event()))
+        seen.append(next(answers).status)
+
+    assert seen == [NOT_SERVING, SERVING, NOT_SERVING]
+
+
+@pytest.mark.parametrize("port", ["main", "health"])
+def test_a_service_with_an_endless_name_is_not_watched(
+    make_server: Callable[..., Running], port: str
+) -> None:
+    """A watch keeps its request for as long as it lasts."""
+    running = make_server(health_port=0)
+    target = running.target if port == "main" else f"127.0.0.1:{running.server.health_port}"
+    question = health_pb2.HealthCheckRequest(service="x" * 5000)
+
+    with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError) as caught:
+        next(health_pb2_grpc.HealthStub(channel).Watch(question, timeout=PATIENCE))
+
+    codes = {"main": grpc.StatusCode.INVALID_ARGUMENT, "health": grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert caught.value.code() is codes[port]
 
 
 def test_unknown_service_has_no_health(shared_server: Running) -> None:

@@ -87,3 +87,16 @@ def test_model_and_process_are_shown(shared_server: Running) -> None:
     assert metrics["onehand_threads", (("kind", "inference"),)] >= 1
     assert ("onehand_cpu_quota_cores", ()) in metrics
     assert metrics["process_resident_memory_bytes", ()] > 0
+
+
+def test_only_what_was_done_counts_as_pictures(make_server: Callable[..., Running]) -> None:
+    """Pictures of calls that came to nothing are no pictures a second."""
+    running = make_server(inference_threads=1)
+
+    with running.held(running.server.computing, 1):
+        request = pb.ClassifyRequest(images=[GOOD])
+        call = running.stub.Classify.future(request, timeout=0.1)
+        assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        running.wait_until(lambda: running.in_work() == 0)
+
+    assert running.metrics()["onehand_batch_size_sum", (("method", "Classify"),)] == 0

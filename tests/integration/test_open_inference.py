@@ -1,5 +1,6 @@
 """The Open Inference Protocol over gRPC, by stubs of the standard's own messages."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from serving.pb import handwriting_pb2
 from serving.pb import open_inference_pb2 as pb
 from serving.pb import open_inference_pb2_grpc as pb_grpc
 from tests import bundles
+from tests import pictures as pages
 from tests.integration.test_health import listed
 from tests.serving_host import PATIENCE, Running
 
@@ -137,9 +139,35 @@ def test_live_and_ready_follow_the_models(make_server: Callable[..., Running]) -
 
     before = state()
     running.host.run(running.server.load())
+    loaded = state()
+    running.host.run(running.server.drain(asyncio.Event()))
 
     assert before == (True, False, False, NOT_SERVING)
-    assert state() == (True, True, True, SERVING)
+    assert loaded == (True, True, True, SERVING)
+    assert state() == (True, False, False, NOT_SERVING)
+    stub(running).ModelInfer(raw(images(1)), timeout=PATIENCE)  # who comes all the same
+
+
+def test_probes_are_answered_however_busy_the_server_is(
+    make_server: Callable[..., Running],
+) -> None:
+    """An orchestrator that hears nothing restarts a server that is only busy."""
+    running = make_server(max_in_flight=1, decode_threads=1)
+    model = pb.ModelReadyRequest(name="tiny")
+
+    with running.held(running.server.decoding, 1):
+        page = pages.encoded(pages.file(pages.page()))
+        call = running.stub.Classify.future(
+            handwriting_pb2.ClassifyRequest(images=[page]), timeout=PATIENCE
+        )
+        running.wait_until(lambda: running.in_work() == 1)
+        assert (
+            refused(running, "ModelInfer", raw(images(1)))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        )
+        assert stub(running).ServerLive(pb.ServerLiveRequest(), timeout=PATIENCE).live
+        assert stub(running).ServerReady(pb.ServerReadyRequest(), timeout=PATIENCE).ready
+        assert stub(running).ModelReady(model, timeout=PATIENCE).ready
+    call.result()
 
 
 def test_not_ready_is_unavailable(make_server: Callable[..., Running]) -> None:

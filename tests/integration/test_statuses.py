@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from grpc_status import rpc_status
 from serving import batching
 from serving.errors import ModelFault
 from serving.pb import handwriting_pb2 as pb
-from tests import bundles, pictures
+from serving.wire import varint
+from tests import bundles, deaf, pictures
 from tests.serving_host import PATIENCE, Running
 
 HEALTH = health_pb2.HealthCheckRequest(service="onehand.v1.HandwritingService")
@@ -438,11 +440,16 @@ def test_malformed_message(shared_server: Running) -> None:
 
 def test_message_of_countless_fields(shared_server: Running) -> None:
     """A message that would grow to many times its size is refused before it is parsed."""
-    classify = shared_server.channel.unary_unary("/onehand.v1.HandwritingService/Classify")
+    service = "/onehand.v1.HandwritingService"
+    classify = shared_server.channel.unary_unary(f"{service}/Classify")
+    generate = shared_server.channel.unary_unary(f"{service}/GenerateVariants")
     infer = shared_server.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+    picture = b"\x0a\x00\x12\x00" * 1_000_000  # a file and pixels by turns
 
     for call, raw, field in (
         (classify, b"\x12\x00" * 1_000_000, "images"),
+        (classify, b"\x12" + varint(len(picture)) + picture, "images"),
+        (generate, b"\x42\x00\x32\x00" * 1_000_000, "request"),  # modes by turns
         (infer, b"\x0a\x06sample" + b"\x2a\x00" * 1_000_000, "inputs"),
     ):
         error = failed(call, raw)
@@ -460,6 +467,7 @@ def test_streams_are_bounded(make_server: Callable[..., Running]) -> None:
         next(running.health.Watch(HEALTH, timeout=PATIENCE))
 
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert running.metrics()["onehand_rejected_total", (("reason", "streams"),)] == 1
     for watch in watches:
         watch.cancel()
 
@@ -676,3 +684,39 @@ def test_waves_of_overload_end_with_nothing_in_work(make_server: Callable[..., R
         ("Classify", code): codes.count(code) for code in sorted(set(codes))
     }
     assert running.in_work() == 0
+
+
+def test_an_answer_that_is_not_taken_counts_until_it_is(
+    make_server: Callable[..., Running],
+) -> None:
+    """Answers that wait for their clients are bytes in work like any other, and have an end."""
+    running = make_server(max_seconds=1)
+    request = pb.GenerateVariantsRequest(count=200, format=pb.IMAGE_FORMAT_RAW)
+    method = "/onehand.v1.HandwritingService/GenerateVariants"
+    queued = running.server.metrics.queued_bytes
+
+    with deaf.asking(running.target, method, request.SerializeToString()):
+        running.wait_until(lambda: running.handled().get(("GenerateVariants", "OK")) == 1)
+        waiting = queued.value
+        running.wait_until(lambda: queued.value == 0)
+
+    assert waiting > 200 * 784
+    assert running.in_work() == 0
+
+
+def test_a_slow_client_gets_its_answer_though_the_server_stops(
+    make_server: Callable[..., Running],
+) -> None:
+    """What is on its way when the server is told to stop arrives within the grace."""
+    running = make_server()
+    request = pb.GenerateVariantsRequest(count=1000, format=pb.IMAGE_FORMAT_RAW)
+    method = "/onehand.v1.HandwritingService/GenerateVariants"
+
+    with deaf.asking(running.target, method, request.SerializeToString()) as client:
+        running.wait_until(lambda: running.handled().get(("GenerateVariants", "OK")) == 1)
+        stopped = running.host.begin(running.server.stop(grace=PATIENCE))
+        time.sleep(1.5)  # longer than what has failed is given to be told
+        received = client.listen()
+        stopped.result(PATIENCE)
+
+    assert received > 1000 * 784

@@ -6,10 +6,10 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health
 
 from serving.claim import CannotBind
 from serving.connections import channel_arguments
+from serving.health import Health
 from serving.ports import bind_health
 from serving.settings import Settings
 
@@ -51,8 +51,7 @@ def test_taken_health_port_is_named() -> None:
     """Which of the ports is taken is said."""
 
     async def bind(port: int) -> None:
-        servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        bind_health(Settings(health_port=port), servicer)
+        bind_health(Settings(health_port=port), Health())
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

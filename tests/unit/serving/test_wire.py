@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.pb import handwriting_pb2 as pb
-from serving.wire import has_at_most, usual_request
+from serving.wire import has_at_most, usual_request, varint
+
+FORM = pb.ClassifyRequest
 
 
 def request(profile: str, *data: bytes, height: int = 28, width: int = 28) -> bytes:
@@ -59,19 +61,19 @@ def test_recognised_only_if_the_parser_agrees(draw: st.DataObject) -> None:
         assert all(each.height == each.width == 28 for each in pixels)
 
 
-@given(st.lists(st.binary(max_size=20), max_size=20), st.integers(0, 25))
+@given(st.lists(st.binary(max_size=20), max_size=20), st.integers(0, 45))
 def test_fields_are_counted_before_parsing(data: list[bytes], most: int) -> None:
-    """As many fields as the parser would find, whatever is in them."""
+    """As many fields as the parser would find, in messages in messages too, whatever they hold."""
     images = [pb.Image(encoded=each) for each in data]
     raw = pb.ClassifyRequest(images=images).SerializeToString()
-    assert has_at_most(most, raw) == (len(data) <= most)
+    assert has_at_most(most, raw, FORM) == (2 * len(data) <= most)
 
 
 @given(st.binary(max_size=40))
 def test_counting_never_accepts_more_than_the_parser(raw: bytes) -> None:
     """What is no message is refused by one of the two; what is one is counted right."""
     try:
-        counted = has_at_most(40, raw)
+        counted = has_at_most(40, raw, FORM)
         parsed = pb.ClassifyRequest.FromString(raw)
     except DecodeError:
         return
@@ -81,6 +83,16 @@ def test_counting_never_accepts_more_than_the_parser(raw: bytes) -> None:
 
 def test_millions_of_nothing_are_refused_unparsed() -> None:
     """Two bytes a picture would become dozens in memory."""
-    assert not has_at_most(272, b"\x12\x00" * 1_000_000)
+    assert not has_at_most(1296, b"\x12\x00" * 1_000_000, FORM)
+
+
+def test_what_is_given_again_and_again_is_refused_unparsed() -> None:
+    """The parser keeps what a later field replaces, a file and pixels by turns, in one picture."""
+    picture = b"\x0a\x00\x12\x00" * 100_000
+    assert not has_at_most(1296, b"\x12" + varint(len(picture)) + picture, FORM)
+
+
+def test_groups_are_no_message() -> None:
+    """Nobody has used them for twenty years."""
     with pytest.raises(DecodeError):
-        has_at_most(3, b"\x13\x14" * 9)
+        has_at_most(3, b"\x13\x14" * 9, FORM)

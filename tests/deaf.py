@@ -1,0 +1,51 @@
+"""A client of HTTP/2 that asks and takes no byte of the answer until it is told to."""
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.robustness.framing import frame, headers
+
+__all__ = ["Deaf", "asking"]
+
+_MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _SETTINGS, _WINDOW = 0, 4, 8
+_END_STREAM = 1
+_INITIAL_WINDOW_SIZE = 4
+_PLENTY = struct.pack(">I", 1 << 24)
+
+
+class Deaf:
+    """A call whose window is 0 bytes (RFC 9113, section 6.9.2)."""
+
+    def __init__(self, connection: socket.socket, method: str, request: bytes) -> None:
+        self._connection = connection
+        connection.sendall(
+            _MAGIC
+            + frame(_SETTINGS, 0, 0, struct.pack(">HI", _INITIAL_WINDOW_SIZE, 0))
+            + headers(1, **{":path": method})
+            + frame(_DATA, _END_STREAM, 1, struct.pack(">BI", 0, len(request)) + request)
+        )
+
+    def listen(self) -> int:
+        """Open the window, and return how many bytes came before the server closed."""
+        self._connection.sendall(frame(_WINDOW, 0, 0, _PLENTY) + frame(_WINDOW, 0, 1, _PLENTY))
+        received = 0
+        while part := self._connection.recv(65536):
+            received += len(part)
+        return received
+
+
+@contextmanager
+def asking(target: str, method: str, request: bytes) -> Iterator[Deaf]:
+    """Hold such a call open.
+
+    Args:
+        target: HOST:PORT.
+        method: full name.
+        request: the message.
+    """
+    host, port = target.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        yield Deaf(connection, method, request)
