@@ -5,6 +5,7 @@ Records of the standard library, which gRPC writes, come out in the same form.
 
 import logging
 import sys
+import warnings
 from typing import Any
 
 import structlog
@@ -39,6 +40,9 @@ def configure(level: str, form: str, **constant: Any) -> None:
         )
     )
     handler.addFilter(_without_strangers)
+    # The imaging library warns of what is odd in a caller's file: a line of another form, and one
+    # more entry in a table for each text. What is wrong with a file is said to its caller.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving import settings
+from serving.claim import written
 
 __all__ = ["check", "main"]
 
@@ -31,8 +32,13 @@ def check(target: str, service: str, seconds: float) -> str:
 def _target(chosen: settings.Settings) -> str:
     """Return where this machine answers for its health without TLS; empty = nowhere."""
     if chosen.health_port > 0:
-        return f"127.0.0.1:{chosen.health_port}"
-    return "" if chosen.tls_certificate else f"127.0.0.1:{chosen.port}"
+        return written(_here(chosen.health_host), chosen.health_port)
+    return "" if chosen.tls_certificate else written(_here(chosen.host), chosen.port)
+
+
+def _here(host: str) -> str:
+    """Return where a server that listens on ``host`` can be reached from its own machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
 
 
 def main(arguments: list[str]) -> int:

@@ -18,6 +18,8 @@ from serving.errors import OnehandError
 __all__ = ["PREFIX", "Settings", "SettingsError", "add_flags", "parse", "unknown_variables"]
 
 PREFIX = "ONEHAND_"
+# The imaging library opens nothing larger.
+_MOST_PIXELS = 178_956_970
 _MIB = 1024 * 1024
 
 
@@ -147,7 +149,7 @@ class Settings:
         16 * _MIB, _number(int, 1, 1024 * _MIB), "bytes of one picture file"
     )
     max_pixels: int = _option(
-        20 * _MIB, _number(int, 784, 256 * _MIB), "width times height of one picture"
+        20 * _MIB, _number(int, 784, _MOST_PIXELS), "width times height of one picture"
     )
     max_message_bytes: int = _option(
         32 * _MIB, _number(int, 1024, 1024 * _MIB), "bytes of one request"

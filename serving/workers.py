@@ -25,6 +25,9 @@ T = TypeVar("T")
 Job = Callable[[], None]
 Inbox: TypeAlias = "SimpleQueue[Job | None]"
 
+# Jobs take tenths of a second; whoever waits here is the last step of a shutdown.
+_CLOSE_SECONDS = 1.5
+
 log = structlog.get_logger(__name__)
 
 
@@ -152,14 +155,20 @@ class Workers:
             del answer
 
     def close(self) -> None:
-        """Drop the jobs that wait and wait for those that run."""
+        """Drop the jobs that wait, and wait for those that run, though not for ever.
+
+        A thread that is still busy then ends with the process.
+        """
         with self._lock:
             self._short.clear()
             self._long.clear()
         for inbox in self._inboxes:
             inbox.put(None)
+        end = time.monotonic() + _CLOSE_SECONDS
         for thread in self._pool:
-            thread.join()
+            thread.join(max(end - time.monotonic(), 0))
+        if busy := sum(thread.is_alive() for thread in self._pool):
+            log.warning("threads are still busy", pool=self._name, threads=busy)
 
     def _work(self, inbox: "Inbox") -> None:
         while (job := inbox.get()) is not None:

@@ -22,6 +22,9 @@ _READABLE = "PNG, JPEG, WebP, BMP or TIFF"
 # needs some 20 pixels of height, so a side of 2,000 leaves it room to be small on a large page.
 _JPEG_SIDE = 2000
 
+_START_OF_SCAN = b"\xff\xda"
+_MOST_SCANS = 64
+
 # Rows that are worked on at a time where pixels take more than a byte each.
 _SLICE = 64
 
@@ -60,8 +63,11 @@ def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
         )
     picture = _open(data)
     check_size(picture.height, picture.width, limits)
-    if picture.format != "MPO" and _frames(picture) != 1:
+    # Not the number of frames: to know it, the library walks through all of a TIFF, for minutes.
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise BadImage("expected a picture of one frame, found an animation or several pages")
+    if picture.format in ("JPEG", "MPO"):
+        _check_scans(data)
     return _load(picture)
 
 
@@ -91,11 +97,15 @@ def _open(data: bytes) -> Image.Image:
         raise BadImage(f"the header of the {_READABLE} file is damaged") from error
 
 
-def _frames(picture: Image.Image) -> int:
-    try:
-        return int(getattr(picture, "n_frames", 1))  # walks through the file, may meet damage
-    except Exception as error:  # a decoder may raise anything on hostile bytes
-        raise BadImage(f"the {picture.format} file is damaged or cut short") from error
+def _check_scans(data: bytes) -> None:
+    """Raise BadImage if a JPEG goes over its pixels again and again.
+
+    A progressive one may, at some ten bytes a time; ten times is usual. Within a scan these two
+    bytes do not occur.
+    """
+    scans = data.count(_START_OF_SCAN)
+    if scans > _MOST_SCANS:
+        raise BadImage(f"expected a JPEG of at most {_MOST_SCANS} scans, found {scans}")
 
 
 def _load(picture: Image.Image) -> NDArray[np.uint8]:

@@ -56,6 +56,14 @@ for log in (structlog.get_logger("ours"), logging.getLogger("foreign")):
 """
 
 
+ODD = """
+import warnings
+from serving.logs import configure
+configure("info", "json")
+warnings.warn_explicit("odd", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
+"""
+
+
 def written(code: str, *words: str) -> str:
     """Return what a program writes to standard error."""
     done = subprocess.run(
@@ -87,3 +95,9 @@ def test_one_json_object_a_line() -> None:
     assert lines[0]["text"] == "two\nlines"
     assert lines[1]["level"] == "warning"
     assert lines[2]["exception"][0]["exc_type"] == "ZeroDivisionError"
+
+
+def test_odd_files_of_callers_leave_no_line() -> None:
+    """The imaging library's warnings have another form, and a new text for each file."""
+    assert "odd" in written(ODD.replace("PIL.TiffImagePlugin", "elsewhere"))
+    assert not written(ODD)

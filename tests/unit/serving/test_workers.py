@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from serving import workers as module
 from serving.deadline import Deadline
 from serving.errors import DeadlineExpired
 from serving.workers import Workers
@@ -17,6 +18,14 @@ class Waits(list[float]):
     """Keeps what it is told."""
 
     observe = list.append
+
+
+class Said(list[str]):
+    """Keeps the events of a log."""
+
+    def warning(self, event: str, **_facts: object) -> None:
+        """Keep one."""
+        self.append(event)
 
 
 def at(now: float) -> Deadline:
@@ -122,3 +131,23 @@ def test_lines_take_turns() -> None:
         *("short 0", "long 0", "short 1", "long 1", "short 2", "long 2"),
         *("short 3", "short 4"),
     ]
+
+
+def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that does not come back from its job does not keep the process."""
+    monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.05)
+    workers = Workers("test", 1, Waits())
+    begun, gate = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        begun.set()
+        gate.wait(60)
+
+    workers.submit(stay)
+    begun.wait(60)
+    said = Said()
+    monkeypatch.setattr(module, "log", said)
+    workers.close()
+    gate.set()
+
+    assert said == ["threads are still busy"]

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from serving.images import BadImage, ImageLimits, decode
 from tests import pictures
@@ -83,6 +84,22 @@ def animated_png() -> bytes:
     return saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
 
 
+def pages() -> bytes:
+    sheets = [Image.new("L", (40, 40), shade) for shade in (0, 255)]
+    return saved(sheets[0], "TIFF", save_all=True, append_images=sheets[1:])
+
+
+def progressive() -> bytes:
+    return saved(Image.effect_noise((64, 64), 80), "JPEG", progressive=True)
+
+
+def scanned_again(times: int) -> bytes:
+    """Return a JPEG whose last scan comes once more, so many times."""
+    data = progressive()
+    last, end = data[data.rindex(b"\xff\xda") : -2], data[-2:]
+    return data[:-2] + times * last + end
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -94,12 +111,33 @@ def animated_png() -> bytes:
         (saved(Image.new("L", (6000, 5000)), "PNG"), "found 6000 x 5000 = 30000000"),
         (gif(), "PNG, JPEG, WebP, BMP or TIFF"),
         (animated_png(), "one frame"),
+        (pages(), "one frame"),
+        (scanned_again(100), "at most 64 scans, found 1"),
     ],
 )
 def test_bad_files(data: bytes, problem: str) -> None:
     """Each kind of unusable file is refused with what was expected and what was found."""
     with pytest.raises(BadImage, match=problem):
         decode(data, LIMITS)
+
+
+def test_progressive_jpeg() -> None:
+    """Some ten scans are usual."""
+    assert decode(progressive(), LIMITS).shape == (64, 64)
+
+
+def test_pages_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TIFF of 16 MiB has room for 400,000 pages; to walk through them takes minutes."""
+
+    def count(_picture: Image.Image) -> int:
+        raise AssertionError("the pages are counted")
+
+    monkeypatch.setattr(TiffImageFile, "n_frames", property(count))
+    sheet = saved(Image.new("L", (40, 40), 255), "TIFF")
+
+    assert decode(sheet, LIMITS).shape == (40, 40)
+    with pytest.raises(BadImage, match="one frame"):
+        decode(pages(), LIMITS)
 
 
 def test_length_comes_first() -> None:
