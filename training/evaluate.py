@@ -25,6 +25,7 @@ from serving.bundle import replace_file
 from serving.images.mnist_form import centre_in_form
 from training import base, data, generator, probes
 from training.config import RECIPES
+from training.errors import DataError
 from training.learned import Learned
 from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
 from training.pipeline import learn
@@ -76,12 +77,10 @@ def run(options: argparse.Namespace) -> int:
     """Score what is asked for, print the table, write ``results.json``; return 0."""
     corpus = _load_corpus(options.mnist, options.qmnist)
     names = options.recipe or [PIXEL_COSINE, *RECIPES]
+    drawn = {pictures: _draw(corpus, pictures, options) for pictures in options.pictures}
     rows = []
     for name in names:
-        for pictures in options.pictures:
-            trials = draw_trials(
-                corpus, options.digit, pictures, options.enrolments, options.writers, options.seed
-            )
+        for pictures, trials in drawn.items():
             jobs = [_job(name, trial, options) for trial in trials]
             _score_missing(jobs, options, f"{name}, {pictures} enrolled")
             rows.append(summarise(name, pictures, jobs))
@@ -98,6 +97,23 @@ def run(options: argparse.Namespace) -> int:
     print(format_table(rows))
     print(f"\n{command}\n{options.out / 'results.json'}")
     return 0
+
+
+def _draw(corpus: WriterDigits, pictures: int, options: argparse.Namespace) -> list[Trial]:
+    """Return the trials with so many enrolled pictures.
+
+    Raises:
+        DataError: there are none.
+    """
+    trials = draw_trials(
+        corpus, options.digit, pictures, options.enrolments, options.writers, options.seed
+    )
+    if not trials:
+        raise DataError(
+            f"--pictures {pictures}: expected validation writers with {pictures + 1} pictures of a "
+            f"{options.digit} or more, found none; ask for fewer"
+        )
+    return trials
 
 
 def summarise(name: str, enrolled: int, jobs: Sequence[Job]) -> Row:

@@ -10,6 +10,7 @@ the picture shows the digit at all. An enrolled hand is thus 128 numbers.
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -93,6 +94,22 @@ class Metric(nn.Module):
     def feature_maps(self, pixels: Tensor) -> list[Tensor]:
         """Return what each convolution of the base sees; see ``Base.feature_maps``."""
         return self.base.feature_maps(pixels)
+
+
+def taken_for(pretrained: Pretrained, digit: int, forms: Images) -> list[int]:
+    """Return what the base takes each picture for, 10 = no digit; the digit where it may be one.
+
+    Args:
+        pretrained: the base.
+        digit: what the pictures are said to show.
+        forms: uint8 (n, 28, 28), in MNIST form.
+    """
+    logits = embed(pretrained.network.folded(), forms)[1].astype(np.float64)
+    said = logits[:, digit].copy()
+    logits[:, digit] = -np.inf
+    against = np.logaddexp.reduce(logits, axis=1) - said
+    hopeless = against + math.log(_SURE) > _MOST_TRUST
+    return [int(found) for found in np.where(hopeless, logits.argmax(axis=1), digit)]
 
 
 def imprint(

@@ -13,6 +13,7 @@ from serving import bundle
 from serving.images import BadImage, ImageLimits, decode, to_mnist_form
 from training import base, generator, metric, record, showcase
 from training.augment import Variations, augment
+from training.base.network import DIGITS
 from training.cnn import train_cnn
 from training.config import MetricConfig, Recipe
 from training.data import Digits
@@ -21,7 +22,8 @@ from training.fit import History
 from training.generator.hand_vae import hand_vae
 from training.latent import analyse
 from training.learned import Classifier, Learned
-from training.metric import imprint
+from training.metric import imprint, taken_for
+from training.resume import make_folder
 from training.screen import Screened, train_screen
 from training.synthesize import as_forms, compose_training_set, sample_prior
 from training.vae import Autoencoder, train_vae
@@ -52,11 +54,15 @@ def enrol(
 
     Raises:
         serving.errors.BadImage: names the picture that cannot be used and says why.
+        OSError: nothing can be written to ``root``.
         training.errors.TrainingError: a stage failed.
     """
     bundle.check_profile_name(profile)
     greys = [read_picture(path) for path in pictures]
     forms = np.stack([to_form(path, grey) for path, grey in zip(pictures, greys, strict=True)])
+    if recipe.metric is not None:
+        _check_digit(pictures, forms, digit)
+    make_folder(root)
     unseen, seen = showcase.hold_out(background, digit, seed)
     learned = learn(forms, digit, recipe, seen, seed)
     with _timed(learned.seconds, "latent"):
@@ -130,6 +136,20 @@ def _on_base(
 ) -> Classifier:
     images = {"forms": forms, "variations": variations, "samples": as_forms(samples)}
     return Classifier(imprint(base.load(), digit, images, config), metric.PRIORS)
+
+
+def _check_digit(pictures: Sequence[Path], forms: Images, digit: int) -> None:
+    """Raise BadImage for a picture that is not the digit, by all that the base knows of digits.
+
+    Its classifier would call everything the writer writes something else.
+    """
+    for path, found in zip(pictures, taken_for(base.load(), digit, forms), strict=True):
+        if found != digit:
+            looks = f"looks like a {found}" if found < DIGITS else "looks like no digit"
+            raise BadImage(
+                f"{path}: expected a {digit}, found a picture that {looks}; say with --digit what "
+                "it shows, or take a clearer picture"
+            )
 
 
 def read_picture(path: Path) -> Images:

@@ -1,6 +1,8 @@
 """Trainings that can be stopped: whose folder it is, and checkpoints that are always whole."""
 
+import errno
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,17 @@ def claim(out: Path, config: "DataclassInstance", seed: int) -> None:
     if path.exists() and path.read_text(encoding="utf-8") != settings:
         raise TrainingError(f"{path}: a run with other settings lies here; choose another folder")
     replace_file(path, settings.encode())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, or find out before long work that nothing can be written to it.
+
+    Raises:
+        OSError: it cannot be made, or not be written to.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def save(state: dict[str, Any], path: Path) -> None:

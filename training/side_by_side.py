@@ -4,15 +4,22 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from tqdm import tqdm
+
+from serving.cpu import cpu_budget
+from training.errors import TrainingError
 
 
 def run_all(
     work: Callable[..., object], jobs: Sequence[tuple[Any, ...]], *, of: int, title: str, unit: str
 ) -> None:
     """Call ``work(*job)`` for each job, and show how far it is; the first failure ends all.
+
+    Raises:
+        TrainingError: a process was ended from outside.
 
     Args:
         work: a function of a module, called in processes that are started afresh.
@@ -24,7 +31,7 @@ def run_all(
     if not jobs:
         return
     os.environ["TQDM_DISABLE"] = "1"  # read by the processes: one bar is enough
-    processes = min(len(jobs), len(os.sched_getaffinity(0)))
+    processes = min(len(jobs), cpu_budget().cores)
     context = multiprocessing.get_context("spawn")
     bar = tqdm(total=of, initial=of - len(jobs), desc=title, unit=unit)
     with bar, ProcessPoolExecutor(processes, mp_context=context) as pool:
@@ -33,6 +40,11 @@ def run_all(
             for future in as_completed(futures):
                 future.result()
                 bar.update()
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                f"{title}: a process was ended, perhaps for want of memory; what is finished is "
+                "kept, and the same command goes on there"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

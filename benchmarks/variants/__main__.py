@@ -11,7 +11,7 @@ _EPILOG = """\
 examples:
   python -m benchmarks.variants judge --mnist MNIST --qmnist QMNIST
   python -m benchmarks.variants run --mnist MNIST --qmnist QMNIST --writers 8
-  python -m benchmarks.variants run --mnist MNIST --qmnist QMNIST --fold validation
+  python -m benchmarks.variants run --mnist MNIST --qmnist QMNIST --fold validation --writers 50
   python -m benchmarks.variants bytes --models exported
   python -m benchmarks.variants sheet --mnist MNIST --qmnist QMNIST --out runs/variants/sheet.png
   python -m benchmarks.variants sheet --out docs/variants.png
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     parser = _parser()
     options = parser.parse_args(given)
+    if options.verb == "sheet" and (options.mnist is None) != (options.qmnist is None):
+        parser.error("sheet: --mnist and --qmnist belong together")
     options.command = f"{parser.prog} {shlex.join(_told(given))}"
     # Heavy imports wait until a verb is known, so that --help answers at once.
     import torch  # noqa: PLC0415
@@ -48,9 +50,10 @@ def _told(given: Sequence[str]) -> list[str]:
     """Return the command line as it may be published: folders of data by their kind alone."""
     shown = list(given)
     for name in ("mnist", "qmnist"):
-        flag = f"--{name}"
+        flag, kind = f"--{name}", name.upper()
         if flag in shown:
-            shown[shown.index(flag) + 1] = name.upper()
+            shown[shown.index(flag) + 1] = kind
+        shown = [f"{flag}={kind}" if word.startswith(f"{flag}=") else word for word in shown]
     return shown
 
 
@@ -148,7 +151,7 @@ def _add_fold(verb: argparse.ArgumentParser) -> None:
         help="whose pictures (development)",
     )
     verb.add_argument(
-        "--writers", type=int, default=0, metavar="N", help="the first N of the fold (0 = all)"
+        "--writers", type=int, default=0, metavar="N", help="the first N (0 = all; a sheet: 6)"
     )
 
 

@@ -17,7 +17,7 @@ from benchmarks.variants.measures import NEIGHBOURS
 from benchmarks.variants.population import FOLD_NAMES, Population, Subject, gather, subjects
 from benchmarks.variants.study import Record, study_others, study_shipped
 from serving.bundle import replace_file
-from training import base, data, generator
+from training import base, data, generator, stroke
 from training.config import DEFAULT, RECIPES, SEED
 from training.side_by_side import run_all
 from training.trials import WriterDigits
@@ -142,10 +142,12 @@ def _corpus(mnist: Path, qmnist: Path) -> WriterDigits:
 
 def _folders(options: argparse.Namespace) -> dict[str, Path]:
     """Return where each part's figures are kept, by all but the code that decides them."""
+    load_judges(options.judges)  # or say how to make them
     digit, hand, veiled = (options.judges / file for file in FILES)
     judged = _bytes(digit, hand)
     shipped = _bytes(base.HERE / base.WEIGHTS, base.HERE / base.CALIBRATION,
-                     generator.HERE / generator.WEIGHTS)  # fmt: skip
+                     generator.HERE / generator.WEIGHTS,
+                     stroke.HERE / stroke.WEIGHTS)  # fmt: skip
     decided = {
         _OTHERS: judged + f"{SEED.augment}{SEED.vae}{RECIPES[DEFAULT].augment}".encode(),
         _SHIPPED: judged + _bytes(veiled) + shipped + RECIPES[DEFAULT].sha256().encode(),

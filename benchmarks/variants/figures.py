@@ -4,6 +4,7 @@ There is one enrolment for each writer, so drawing records with replacement draw
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -122,6 +123,27 @@ def kept(figure: str, name: str, *, alike: bool = False) -> Figure:
 def kept_by_real(figure: str, name: str) -> Figure:
     """Return the same of the writers' real pictures, steered to the same values."""
     return minus(mean(f"{figure}/{REAL} steered {name}"), mean(f"{figure}/{REAL} {UNSTEERED}"))
+
+
+def kept_at_like_push(key: str, name: str) -> Figure:
+    """Return a share among steered variants minus what a push like the real pictures' leaves of it.
+
+    Steering moves likenesses down. Where fewer pictures lie above the judge's threshold to begin
+    with, the same move takes more of them below it. How far it moves the real pictures is read
+    from their shares, by the quantiles of a normal distribution.
+    """
+    normal = NormalDist()
+
+    def figure(records: Sequence[Record]) -> float:
+        made, steered, real, real_steered = (
+            float(np.clip(mean(f"{key}/{each}")(records), 1e-3, 1 - 1e-3))
+            for each in (UNSTEERED, f"steered {name}", f"{REAL} {UNSTEERED}",
+                         f"{REAL} steered {name}")
+        )  # fmt: skip
+        push = normal.inv_cdf(real_steered) - normal.inv_cdf(real)
+        return steered - normal.cdf(normal.inv_cdf(made) + push)
+
+    return figure
 
 
 def memory_gap(source: str) -> Figure:

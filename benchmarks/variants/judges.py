@@ -28,6 +28,7 @@ from tqdm import tqdm
 from benchmarks.variants.jostle import jostle
 from benchmarks.variants.veil import Veil, middle
 from serving.bundle import replace_file
+from training import resume
 from training.contrast import BatchConfig, Batches, contrastive
 from training.data import Digits
 from training.errors import Diverged, WeightsError
@@ -42,6 +43,7 @@ Scores = NDArray[np.float64]
 Network = TypeVar("Network", bound=nn.Module)
 Hand = TypeVar("Hand", bound="HandJudge")
 
+_HOW = "python -m benchmarks.variants judge --mnist DIR --qmnist DIR"
 FIGURES = "figures.json"
 FILES = ("digit.npz", "hand.npz", "veiled.npz")
 _SEED = 20_417
@@ -217,9 +219,11 @@ def train_judges(data: WriterDigits, config: JudgeConfig, out: Path) -> dict[str
         What they are worth, by name.
 
     Raises:
+        TrainingError: ``out`` holds judges that were trained with other settings.
         Diverged: a loss is no longer a finite number.
     """
     out.mkdir(parents=True, exist_ok=True)
+    resume.claim(out, config, _SEED)
     trainers = (_train_digit_judge, _train_hand_judge, _train_veiled_judge)
     for file, train in zip(FILES, trainers, strict=True):
         if not (out / file).exists():
@@ -237,7 +241,10 @@ def load_judges(folder: Path) -> Judges:
         WeightsError: a file is missing or damaged; says how to make it.
     """
     digit, hand, veiled = _load(folder)
-    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))["figures"]
+    path = folder / FIGURES
+    if not path.exists():
+        raise WeightsError(f"{path}: the judges are not measured yet; {_HOW} measures them")
+    figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
     return Judges(
         digit, hand, figures["hand_threshold_dev"], veiled, figures["veiled_threshold_dev"]
     )
@@ -401,6 +408,5 @@ def _read(network: nn.Module, path: Path) -> None:
             network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays})
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
         raise WeightsError(
-            f"{path}: no judge can be read there: {error}; "
-            "python -m benchmarks.variants judge --mnist DIR --qmnist DIR makes it"
+            f"{path}: no judge can be read there: {error}; {_HOW} makes it"
         ) from error

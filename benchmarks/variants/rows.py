@@ -10,6 +10,7 @@ from benchmarks.variants.figures import (
     attribute_r2,
     estimate,
     kept,
+    kept_at_like_push,
     kept_by_real,
     mean,
     memory_gap,
@@ -140,6 +141,9 @@ def _attributes(records: Mapping[int, Record]) -> Iterator[Line]:
             beyond = _one(records, minus(made, real))
             yield Line(5, f"{name}: {says}, beyond real own pictures steered alike", beyond,
                        ">= -0.02", beyond[SHIPPED].value >= -0.02)  # fmt: skip
+        left = _one(records, kept_at_like_push("own-share", name))
+        yield Line(5, f"{name}: share of own, steered minus what a push as large as that of these "
+                   "real pictures leaves of it", left)  # fmt: skip
         alike = _one(records, kept("own-share", name, alike=True))
         yield Line(5, f"{name}: the same beside the enrolment picture steered alike", alike)
         gap = _one(records, own_gap(f"steered {name}", beside=f"{REAL} steered {name}"))

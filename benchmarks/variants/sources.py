@@ -1,7 +1,8 @@
 """Where pictures come from: the same enrolment, the same number of pictures, different makers.
 
 What the shipped generator is held against does not change with it, and is made apart. To compare
-another maker, add one line to ``enrol_others`` or ``enrol_shipped``.
+another maker, add one line to ``enrol_others`` or ``enrol_shipped``, and its name to ``OTHERS`` or
+``MADE``.
 """
 
 import time

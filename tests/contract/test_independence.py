@@ -57,7 +57,7 @@ def test_nothing_is_left_at_home(hands: Path, tmp_path: Path) -> None:
     assert list(home.rglob("*")) == []
 
 
-ALLOWED = {"bundle", "errors", "images", "runtime"}
+ALLOWED = {"bundle", "cpu", "errors", "images", "runtime"}
 # A data set holds exactly what the service would draw, so it is drawn by the same code.
 DRAWING = {"drawing", "generate", "model", "steering"}
 
@@ -84,7 +84,7 @@ def used_by(files: set[Path]) -> set[str]:
 
 
 def test_training_uses_only_the_contract() -> None:
-    """Training imports of serving the bundle, its errors, the pictures and the runtime."""
+    """Of serving: the bundle, its errors, the pictures, the runtime and the processor budget."""
     files = set((ROOT / "training").rglob("*.py"))
     datasets = set((ROOT / "training" / "dataset").rglob("*.py"))
 

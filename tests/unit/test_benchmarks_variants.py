@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from benchmarks.variants import __main__ as command
 from benchmarks.variants import claims, report
 from benchmarks.variants.bending import Bending
 from benchmarks.variants.claims import FAILS, HOLDS, OPEN, Verdict, overall
@@ -15,6 +17,7 @@ from benchmarks.variants.figures import (
     attribute_r2,
     estimate,
     kept,
+    kept_at_like_push,
     kept_by_real,
     mean,
     minus,
@@ -37,7 +40,7 @@ from benchmarks.variants.veil import Veil, middle
 from serving.steering import Target
 from training.contrast import BatchConfig
 from training.data import Digits, load_bundled
-from training.errors import WeightsError
+from training.errors import TrainingError, WeightsError
 from training.metrics import Estimate
 from training.trials import WriterDigits
 
@@ -137,6 +140,8 @@ def test_figures_follow_from_records():
     assert estimate(known, attribute_error("slant")).value == pytest.approx(0.05)
     assert estimate(known, kept("own-share", "slant")).value == pytest.approx(-0.2)
     assert estimate(known, kept_by_real("own-share", "slant")).value == pytest.approx(-0.2)
+    left = estimate(known, kept_at_like_push("own-share", "slant"))
+    assert left.value == pytest.approx(0.6 - 0.5336, abs=1e-4)  # 0.8 pushed as 0.9 is to 0.7
     paired = estimate(known, minus(mean("own/default"), mean("own/real")))
     assert (paired.low, paired.high) == pytest.approx((0.05, 0.05))
 
@@ -226,6 +231,18 @@ def test_judges_come_back_as_they_were_trained(random, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
     assert set(judges.digits(digits.images)) <= set(range(10))
     assert judges.passes_veiled(digits.images[:1], digits.images[0], 0) == 1
+    with pytest.raises(TrainingError, match=r"settings\.json: a run with other settings"):
+        train_judges(data, replace(config, hand_steps=9), tmp_path)
+    (tmp_path / "figures.json").unlink()
+    with pytest.raises(WeightsError, match=r"figures\.json: .* judge --mnist"):
+        load_judges(tmp_path)
     (tmp_path / "digit.npz").unlink()
     with pytest.raises(WeightsError, match=r"digit\.npz: no judge .* judge --mnist"):
         load_judges(tmp_path)
+
+
+def test_folders_of_data_are_not_told():
+    """Whichever way they are given."""
+    given = ["run", "--mnist=/home/me/mnist", "--qmnist", "/home/me/qmnist", "--writers", "8"]
+
+    assert command._told(given) == ["run", "--mnist=MNIST", "--qmnist", "QMNIST", "--writers", "8"]

@@ -1,5 +1,6 @@
 """The benchmark on a base recipe, small."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tests.enrolments import TINY, TINY_DEFAULT, background
 from training import base, evaluate
 from training.config import Recipe
+from training.errors import DataError
 from training.trials import WriterDigits, draw_trials
 
 
@@ -56,3 +58,13 @@ def test_scores_on_another_base_are_kept_apart(
 
     assert {name for name in names if before[name] != after[name]} == {"default"}
     assert before["seed"] == "3edf64ed"
+
+
+def test_more_pictures_than_anybody_has_are_told_before_anything_is_scored(
+    corpus: WriterDigits,
+) -> None:
+    """Nobody has a thousand; how many were expected is said."""
+    options = Namespace(digit=2, enrolments=1, writers=0, seed=0)
+
+    with pytest.raises(DataError, match=r"--pictures 1000: expected .* 1001 pictures of a 2"):
+        evaluate._draw(corpus, 1000, options)

@@ -11,7 +11,7 @@ from training.base.network import Base, NetworkConfig, embed
 from training.config import MetricConfig
 from training.data import load_bundled
 from training.export import ClassifierGraph
-from training.metric import Metric, imprint
+from training.metric import Metric, imprint, taken_for
 
 FORMS = background().images[40:42]  # 2s
 
@@ -130,3 +130,13 @@ def test_an_oddly_drawn_digit_is_own_when_it_is_enrolled() -> None:
     assert 0 < network.trust <= 5
     assert own.tolist() == [0]
     assert (others.argmax(dim=1) == 2).float().mean() > 0.97
+
+
+def test_what_is_plainly_another_digit_is_known() -> None:
+    """And an odd one of the right digit is not taken for another."""
+    digits = load_bundled()
+    sevens = digits.images[digits.labels == 7]
+
+    assert set(taken_for(base.load(), 7, sevens)) == {7}
+    assert np.mean(np.array(taken_for(base.load(), 2, sevens)) == 7) > 0.95
+    assert taken_for(base.load(), 2, np.zeros((1, 28, 28), np.uint8)) == [10]

@@ -1,5 +1,6 @@
 """From a picture to a bundle, and what happens when it is stopped on the way."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,55 @@ def test_a_bad_picture_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(BadImage, match=r"text\.png: expected a PNG"):
         enrol(tmp_path / "exported", "two.jpg", str(bad))
+
+
+def test_another_digit_than_was_said_is_refused(tmp_path: Path) -> None:
+    """It would be enrolled as the hand's 7, and all that the writer writes be called other."""
+    with pytest.raises(
+        BadImage, match=r"two\.jpg: expected a 7, found .* looks like a 2; say with"
+    ):
+        pipeline.enrol(
+            [SAMPLES / "two.jpg"],
+            profile="sample",
+            digit=7,
+            recipe=TINY_DEFAULT,
+            background=background(),
+            root=tmp_path / "exported",
+            seed=0,
+        )
+    assert not (tmp_path / "exported").exists()
+
+
+def test_where_nothing_can_be_written_is_known_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not after all the work; the folder is named."""
+    monkeypatch.delattr(pipeline, "learn")
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "exported"
+
+    assert main(["enroll", str(SAMPLES / "two.jpg"), "--profile", "a", "--out", str(out)]) == 1
+    assert f"{out}: Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["enroll", "x.png", "--profile", "a", "--seed", "-1"],
+        ["evaluate", "--mnist", "M", "--qmnist", "Q", "--pictures", "0"],
+        ["evaluate", "--mnist", "M", "--qmnist", "Q", "--writers", "-1"],
+        ["dataset", "a", "--out", "x", "--count", "60k"],
+    ],
+)
+def test_numbers_that_cannot_be_are_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was expected and what was found is said before any work."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert ended.value.code == 2
+    assert re.search("expected a whole number, [01] or more, found", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_a_bundle_that_was_replaced(models: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--count", "0"), "expected 1 or more, found 0"),
+        (("--count", "0"), "expected a whole number, 1 or more, found '0'"),
         (("--count", "9", "--validation", "1/0"), "expected a share like 0.1, found '1/0'"),
         (("--count", "9", "--slant", "4"), "expected 2 arguments"),
         (("--count", "9", "--format", "gif"), "invalid choice: 'gif'"),
