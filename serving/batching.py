@@ -65,7 +65,7 @@ class Backlog:
     Used from the event loop only.
 
     Attributes:
-        seconds: of work that waits in a line, as the last runs went.
+        seconds: of work that waits, in a line or for a thread, as the last runs went.
         idle: running mean of the seconds that the loop slept, with nothing in work, before a
             request came.
     """
@@ -143,6 +143,7 @@ class Batcher:
         self._seconds_a_row = 0.0
         self._rows = 0
         self._running = 0
+        self._ready: deque[float] = deque()  # seconds of the batches that wait for a thread
 
     def pieces(self, rows: int) -> int:
         """Return into how many pieces a request for so many pictures is best cut now.
@@ -210,7 +211,14 @@ class Batcher:
             batch = self._take()
             if batch:
                 self._running += 1
+                self._ready.append(sum(waiting.seconds for waiting in batch))
+                if self._running <= self._workers.threads:
+                    self._begin()
                 self._workers.submit(partial(self._run, batch), short=True)
+
+    def _begin(self) -> None:
+        """Note that the next batch waits no more."""
+        self._backlog.seconds -= self._ready.popleft()
 
     def _may_run(self) -> bool:
         """Say whether the head of the line is run now, or waits for more to run with.
@@ -231,8 +239,8 @@ class Batcher:
         while self._line and rows + len(self._line[0].images) <= CLASSIFY_ROWS:
             waiting = self._line.popleft()
             self._rows -= len(waiting.images)
-            self._backlog.seconds -= waiting.seconds
             if waiting.answer.done():
+                self._backlog.seconds -= waiting.seconds
                 self._backlog.finish(1)
                 continue
             rows += len(waiting.images)
@@ -270,6 +278,8 @@ class Batcher:
 
     def _finish(self, batch: list[_Waiting], begun: float, runs: list[_Run]) -> None:
         self._running -= 1
+        if self._ready:
+            self._begin()  # the thread has
         self._loop.call_soon(self._start)
         for waiting in batch:
             if not waiting.answer.done():  # its caller still waits

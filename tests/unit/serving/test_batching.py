@@ -110,6 +110,21 @@ async def test_full_batches_are_held_ready(threads: int) -> None:
     assert [(await answer).llr[0] for answer in answers] == list(range(10))
 
 
+async def test_what_is_held_ready_still_waits() -> None:
+    """Only what a thread has begun is no longer in line, for those who decide whom to admit."""
+    hand = Hand(threads=1)
+    hand.ask(0, CLASSIFY_ROWS)
+    await hand.work()
+    a_run = CLASSIFY_ROWS * hand.batcher._seconds_a_row
+    for mark in range(5):
+        hand.ask(mark, CLASSIFY_ROWS)
+
+    assert len(hand.jobs) == 3
+    assert hand.backlog.seconds == pytest.approx(4 * a_run)
+    await hand.work()
+    assert hand.backlog.seconds == pytest.approx(0)
+
+
 async def test_large_pieces_go_to_threads_that_have_nothing_to_do() -> None:
     """What is small, or finds no thread, waits for the others."""
     hand = Hand(threads=2)
