@@ -8,12 +8,10 @@ from grpc_health.v1 import health_pb2_grpc
 
 from serving.claim import CannotBind, written
 from serving.connections import channel_arguments
+from serving.rpc import MOST_ASKED
 from serving.settings import Settings
 
 __all__ = ["bind_grpc", "bind_health"]
-
-# Bytes of a question for the health of a service: a name. A watch keeps it.
-_MOST_ASKED = 4096
 
 
 def bind_grpc(
@@ -55,7 +53,7 @@ def bind_health(settings: Settings, servicer: Any) -> tuple[grpc.aio.Server, int
     """
     if settings.health_port < 0:
         return None
-    small = replace(settings, max_message_bytes=_MOST_ASKED)
+    small = replace(settings, max_message_bytes=MOST_ASKED)
     options = channel_arguments(small, servers=1, shared=settings.workers > 1)
     server = grpc.aio.server(options=options)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

@@ -35,9 +35,11 @@ from serving.errors import DeadlineExpired, InvalidRequest, NotReady, Overloaded
 from serving.metrics import Metrics, RpcMetrics
 from serving.status import Refusal, UnknownMethod, refuse
 
-__all__ = ["REQUEST_ID", "Router", "Span", "Tracing"]
+__all__ = ["MOST_ASKED", "REQUEST_ID", "Router", "Span", "Tracing"]
 
 REQUEST_ID = "x-request-id"
+MOST_ASKED = 4096
+"""Bytes that ask for the health or the description of a service: a name, which a watch keeps."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STOPPING = "the server is stopping"
 _RETRY_AFTER = 1.0
@@ -54,8 +56,6 @@ _CALLERS_FAULTS = frozenset(
     }
 )
 _SHED_LOG_SECONDS = 1.0
-# Streams ask for the health or the description of a service: for its name. A watch keeps it.
-_MOST_ASKED = 4096
 # An answer of more bytes may have to wait for its client, whose window is 64 KiB to begin with.
 _LARGE = 64 * 1024
 
@@ -488,8 +488,8 @@ def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
     Raises:
         InvalidRequest: it is longer than any name.
     """
-    if len(raw) > _MOST_ASKED:
-        problem = f"expected at most {_MOST_ASKED} bytes, found {len(raw)}"
+    if len(raw) > MOST_ASKED:
+        problem = f"expected at most {MOST_ASKED} bytes, found {len(raw)}"
         raise InvalidRequest([("request", problem)])
     return parse(raw)
 

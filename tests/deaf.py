@@ -5,11 +5,10 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.robustness.framing import frame, headers
+from benchmarks.robustness.framing import frame, headers, preface
 
 __all__ = ["Deaf", "asking"]
 
-_MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _SETTINGS, _WINDOW = 0, 4, 8
 _END_STREAM = 1
 _INITIAL_WINDOW_SIZE = 4
@@ -22,7 +21,7 @@ class Deaf:
     def __init__(self, connection: socket.socket, method: str, request: bytes) -> None:
         self._connection = connection
         connection.sendall(
-            _MAGIC
+            preface()
             + frame(_SETTINGS, 0, 0, struct.pack(">HI", _INITIAL_WINDOW_SIZE, 0))
             + headers(1, **{":path": method})
             + frame(_DATA, _END_STREAM, 1, struct.pack(">BI", 0, len(request)) + request)

@@ -217,14 +217,7 @@ def _parser() -> argparse.ArgumentParser:
                 help="PNG, JPEG, WebP, BMP or TIFF of one handwritten digit",
             )
             verb.add_argument("--profile", required=True, help="name of the hand: a-z 0-9 - _")
-            verb.add_argument(
-                "--digit",
-                type=int,
-                default=2,
-                choices=range(10),
-                metavar="0-9",
-                help="what the pictures show (2)",
-            )
+            _add_digit(verb, "what the pictures show (2)")
             verb.add_argument(
                 "--out",
                 type=Path,
@@ -250,6 +243,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_digit(verb: argparse.ArgumentParser, text: str) -> None:
+    verb.add_argument("--digit", type=int, default=2, choices=range(10), metavar="0-9", help=text)
+
+
 def _add_evaluate(verb: argparse.ArgumentParser, recipes: Sequence[str]) -> None:
     verb.add_argument(
         "--recipe",
@@ -257,14 +254,7 @@ def _add_evaluate(verb: argparse.ArgumentParser, recipes: Sequence[str]) -> None
         choices=(*recipes, "pixel-cosine"),
         help="what to measure; repeat for several (all)",
     )
-    verb.add_argument(
-        "--digit",
-        type=int,
-        default=2,
-        choices=range(10),
-        metavar="0-9",
-        help="whose writers are to be told apart (2)",
-    )
+    _add_digit(verb, "whose writers are to be told apart (2)")
     verb.add_argument(
         "--writers",
         type=_whole,

@@ -18,15 +18,15 @@ def run_all(
 ) -> None:
     """Call ``work(*job)`` for each job, and show how far it is; the first failure ends all.
 
-    Raises:
-        TrainingError: a process was ended from outside.
-
     Args:
         work: a function of a module, called in processes that are started afresh.
         jobs: arguments; what they leave behind is theirs to keep.
         of: jobs in all, with those that were done before.
         title: of the progress bar.
         unit: of the progress bar.
+
+    Raises:
+        TrainingError: a process was ended from outside.
     """
     if not jobs:
         return

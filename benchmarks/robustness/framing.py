@@ -9,7 +9,7 @@ import random
 import struct
 from collections.abc import Callable, Mapping
 
-__all__ = ["FLOODS", "SLOW", "case", "exchange", "headers", "preface"]
+__all__ = ["FLOODS", "SLOW", "case", "exchange", "frame", "headers", "preface"]
 
 _MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST, _SETTINGS, _PUSH, _PING, _GOAWAY, _WINDOW, _CONTINUATION = (
