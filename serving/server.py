@@ -19,7 +19,6 @@ from prometheus_client import CollectorRegistry
 
 from serving.admission import Admission
 from serving.catalogue import Catalogue
-from serving.cpu import cpu_budget
 from serving.endpoint import MetricsEndpoint, expose_metrics
 from serving.health import Health
 from serving.inference import Inference
@@ -37,9 +36,9 @@ from serving.security import Security
 from serving.service import SERVICE_NAME, HandwritingService
 from serving.settings import Settings
 from serving.slots import Region
+from serving.threads import Threads
 from serving.tracing import Tracing, open_tracing
 from serving.watched import keep_watching
-from serving.workers import Workers
 
 __all__ = ["Server", "Tell", "create_server"]
 
@@ -65,8 +64,7 @@ class Server:
         port: where gRPC is answered.
         metrics_port: where Prometheus is answered; -1 = by the supervisor.
         health_port: where health alone is answered, without TLS; -1 = nowhere.
-        decoding: threads that read pictures and sample points.
-        computing: threads that run models.
+        threads: at work for requests.
     """
 
     settings: Settings
@@ -75,8 +73,7 @@ class Server:
     health_port: int
     metrics: Metrics
     catalogue: Catalogue
-    decoding: Workers
-    computing: Workers
+    threads: Threads
     _services: tuple[str, ...]
     _listeners: Listeners
     _probes: grpc.aio.Server | None
@@ -158,8 +155,7 @@ class Server:
             await self._probes.stop(_CUT_SECONDS)
         if self._watching:
             self._watching.cancel()
-        await asyncio.to_thread(self.decoding.close)
-        await asyncio.to_thread(self.computing.close)
+        await asyncio.to_thread(self.threads.close)
         if self._tracing:
             await asyncio.to_thread(self._tracing.close)
         if self._endpoint:
@@ -199,7 +195,7 @@ def create_server(
         TracingUnavailable: spans are asked for and what sends them is not installed.
     """
     metrics = Metrics(CollectorRegistry(), (region,) if region else ())
-    decoding, computing = _threads(settings, metrics)
+    threads = Threads.start(settings, metrics)
     catalogue = Catalogue()
     admission = Admission(settings.max_in_flight, settings.max_queued_bytes, metrics)
     security = Security.from_settings(settings, metrics)
@@ -215,7 +211,7 @@ def create_server(
         tracing=tracing,
         log_each=settings.log_level == "debug",
     )
-    services = _offer(router, settings, catalogue, decoding, computing, metrics)
+    services = _offer(router, settings, catalogue, threads, metrics)
     health_servicer = _offer_to_tools(router, services, with_reflection=settings.reflection)
     listeners = Listeners(settings, (router,), security.credentials, alone=region is None)
     probes, health_port = bind_health(settings, health_servicer) or (None, -1)
@@ -227,8 +223,7 @@ def create_server(
         health_port=health_port,
         metrics=metrics,
         catalogue=catalogue,
-        decoding=decoding,
-        computing=computing,
+        threads=threads,
         _services=services,
         _listeners=listeners,
         _probes=probes,
@@ -243,43 +238,21 @@ def create_server(
     )
 
 
-def _threads(settings: Settings, metrics: Metrics) -> tuple[Workers, Workers]:
-    """Start the threads that read pictures, and sample points, and those that run models."""
-    budget = cpu_budget()
-    cores = max(1, budget.cores // max(1, settings.workers))
-    decode_threads = settings.decode_threads or cores
-    inference_threads = settings.inference_threads or cores
-    metrics.show_budget(budget, decode=decode_threads, inference=inference_threads)
-    log.info(
-        "threads",
-        affinity=budget.affinity,
-        quota=budget.quota,
-        decode=decode_threads,
-        inference=inference_threads,
-    )
-    queued = metrics.stage["queue"]
-    return (
-        Workers("decoding", decode_threads, queued),
-        Workers("inference", inference_threads, queued),
-    )
-
-
 def _offer(
     router: Router,
     settings: Settings,
     catalogue: Catalogue,
-    decoding: Workers,
-    computing: Workers,
+    threads: Threads,
     metrics: Metrics,
 ) -> tuple[str, ...]:
     """Answer at ``router`` for the profiles of the catalogue; return the services' names."""
     limits = Limits.from_settings(settings)
-    inference = Inference(computing, decoding, metrics, settings.max_wait)
+    inference = Inference(threads.computing, threads.decoding, metrics, settings.max_wait)
     HandwritingService(
         catalogue=catalogue,
         limits=limits,
         max_seconds=settings.max_seconds,
-        pictures=PictureReader(limits.image, decoding, metrics),
+        pictures=PictureReader(limits.image, threads.reading, threads.decoding, metrics),
         inference=inference,
         metrics=metrics,
     ).register(router)

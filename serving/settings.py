@@ -177,7 +177,8 @@ class Settings:
     decode_threads: int = _option(
         0,
         _number(int, 0, 256),
-        "threads that read pictures and find where to draw; 0 = one for each usable core",
+        "threads that read pictures that are not small, and find where to draw; "
+        "0 = one for each usable core",
     )
     inference_threads: int = _option(
         0, _number(int, 0, 256), "threads that run the models; 0 = one for each usable core"

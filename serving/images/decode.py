@@ -113,7 +113,8 @@ def _load(picture: Image.Image) -> NDArray[np.uint8]:
     try:
         picture.draft("L", (_JPEG_SIDE, _JPEG_SIDE))  # JPEG only; other formats ignore it
         picture.load()
-        return _to_grey(ImageOps.exif_transpose(picture))
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _to_grey(picture)
     except Exception as error:  # a decoder may raise anything on hostile bytes
         raise BadImage(f"the {kind} file is damaged or cut short") from error
 
@@ -123,7 +124,8 @@ def _to_grey(picture: Image.Image) -> NDArray[np.uint8]:
         return _stretch(np.asarray(picture))
     if picture.has_transparency_data:
         return _lay_on_paper(picture.convert("RGBA"))
-    return np.asarray(picture.convert("L"), dtype=np.uint8)
+    grey = picture if picture.mode == "L" else picture.convert("L")  # which would copy it
+    return np.asarray(grey, dtype=np.uint8)
 
 
 def _stretch(values: NDArray[Any]) -> NDArray[np.uint8]:

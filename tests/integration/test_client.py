@@ -153,10 +153,10 @@ def test_no_server() -> None:
 
 def test_too_late(make_server: Callable[..., Running]) -> None:
     """A deadline that is not met has an exception of its own."""
-    running = make_server(decode_threads=1)
+    running = make_server()
     with (
         Client(running.target, timeout=0.2) as client,
-        running.held(running.server.decoding, 1),
+        running.held(running.server.threads.reading, 1),
         pytest.raises(DeadlineExceeded),
     ):
         client.classify([pictures.file(pictures.page())])
@@ -164,10 +164,13 @@ def test_too_late(make_server: Callable[..., Running]) -> None:
 
 def test_shed_request_is_retried(make_server: Callable[..., Running]) -> None:
     """A client that is shed comes back as told, until its time is up."""
-    running = make_server(max_in_flight=1, decode_threads=1)
+    running = make_server(max_in_flight=1)
     page = pictures.file(pictures.page())
     request = pb.ClassifyRequest(images=[pictures.encoded(page)])
-    with Client(running.target, timeout=0.5) as client, running.held(running.server.decoding, 1):
+    with (
+        Client(running.target, timeout=0.5) as client,
+        running.held(running.server.threads.reading, 1),
+    ):
         first = running.stub.Classify.future(request, timeout=PATIENCE)
         running.wait_until(lambda: running.in_work() == 1)
         with pytest.raises(Overloaded) as caught:

@@ -152,11 +152,11 @@ def test_reflection_can_be_switched_off(make_server: Callable[..., Running]) -> 
 
 def test_what_outlasts_the_grace_is_cut_off(make_server: Callable[..., Running]) -> None:
     """Requests that are not done in time are cut off, and counted as their clients see them."""
-    running = make_server(decode_threads=1)
+    running = make_server()
     page = pictures.encoded(pictures.file(pictures.page()))
     registry = running.server.metrics.registry
 
-    with running.held(running.server.decoding, 1):
+    with running.held(running.server.threads.reading, 1):
         call = running.stub.Classify.future(pb.ClassifyRequest(images=[page]), timeout=PATIENCE)
         running.wait_until(lambda: running.in_work() == 1)
         stopping = running.host.begin(running.server.stop(0.2))
@@ -175,11 +175,11 @@ def test_what_outlasts_the_grace_is_cut_off(make_server: Callable[..., Running])
 
 def test_stopping_server_refuses_politely(make_server: Callable[..., Running]) -> None:
     """While the last requests finish, new ones are UNAVAILABLE and told to come back."""
-    running = make_server(decode_threads=1)
+    running = make_server()
     page = pictures.encoded(pictures.file(pictures.page()))
     request = pb.ClassifyRequest(images=[page])
 
-    with running.held(running.server.decoding, 1):
+    with running.held(running.server.threads.reading, 1):
         first = running.stub.Classify.future(request, timeout=PATIENCE)
         running.wait_until(lambda: running.in_work() == 1)
         running.server.catalogue.retire("the server is stopping")

@@ -93,7 +93,7 @@ def test_only_what_was_done_counts_as_pictures(make_server: Callable[..., Runnin
     """Pictures of calls that came to nothing are no pictures a second."""
     running = make_server(inference_threads=1)
 
-    with running.held(running.server.computing, 1):
+    with running.held(running.server.threads.computing, 1):
         request = pb.ClassifyRequest(images=[GOOD])
         call = running.stub.Classify.future(request, timeout=0.1)
         assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED

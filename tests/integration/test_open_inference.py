@@ -152,10 +152,10 @@ def test_probes_are_answered_however_busy_the_server_is(
     make_server: Callable[..., Running],
 ) -> None:
     """An orchestrator that hears nothing restarts a server that is only busy."""
-    running = make_server(max_in_flight=1, decode_threads=1)
+    running = make_server(max_in_flight=1)
     model = pb.ModelReadyRequest(name="tiny")
 
-    with running.held(running.server.decoding, 1):
+    with running.held(running.server.threads.reading, 1):
         page = pages.encoded(pages.file(pages.page()))
         call = running.stub.Classify.future(
             handwriting_pb2.ClassifyRequest(images=[page]), timeout=PATIENCE

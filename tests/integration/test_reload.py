@@ -103,7 +103,7 @@ def test_request_in_work_ends_on_its_version(models: Path, running: Running) -> 
     first = version(running)
     threads = int(running.metrics()["onehand_threads", (("kind", "inference"),)])
     request = pb.GenerateVariantsRequest(count=2, seed=1)
-    with running.held(running.server.computing, threads):
+    with running.held(running.server.threads.computing, threads):
         waiting = running.stub.GenerateVariants.future(request, timeout=PATIENCE)
         running.wait_until(lambda: running.in_work() == 1)
         second = bundles.build(models, seed=1).name

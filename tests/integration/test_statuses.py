@@ -509,11 +509,11 @@ def test_not_ready(make_server: Callable[..., Running]) -> None:
 )
 def test_shed(make_server: Callable[..., Running], settings: dict[str, int], reason: str) -> None:
     """What is more than may be in work is refused at once, while health goes on to answer."""
-    running = make_server(decode_threads=1, **settings)
+    running = make_server(**settings)
     request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page(512)))])
     assert request.ByteSize() > 1250
 
-    with running.held(running.server.decoding, 1):
+    with running.held(running.server.threads.reading, 1):
         first = running.stub.Classify.future(request, timeout=PATIENCE)
         running.wait_until(lambda: running.in_work() == 1)
         error = failed(running.stub.Classify, request)
@@ -536,7 +536,7 @@ def test_shed_by_wait(make_server: Callable[..., Running], monkeypatch: pytest.M
     for _ in range(3):  # so that the server knows what a picture costs
         running.stub.Classify(page, timeout=PATIENCE)
 
-    with running.held(running.server.computing, 1):
+    with running.held(running.server.threads.computing, 1):
         waiting = running.stub.Classify.future(page, timeout=PATIENCE)
         running.wait_until(lambda: running.in_work() == 1)
         error = failed(running.stub.Classify, page)
@@ -549,10 +549,10 @@ def test_shed_by_wait(make_server: Callable[..., Running], monkeypatch: pytest.M
 
 def test_expired_deadline(make_server: Callable[..., Running]) -> None:
     """A request whose time is up before its turn is counted as such, and never decoded."""
-    running = make_server(decode_threads=1)
+    running = make_server()
     request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
 
-    with running.held(running.server.decoding, 1):
+    with running.held(running.server.threads.reading, 1):
         error = failed(running.stub.Classify, request, timeout=0.2)
         running.wait_until(lambda: running.in_work() == 0)
 
@@ -563,10 +563,10 @@ def test_expired_deadline(make_server: Callable[..., Running]) -> None:
 
 def test_own_time_limit(make_server: Callable[..., Running]) -> None:
     """A caller without a deadline gets the server's, with the reason in the details."""
-    running = make_server(decode_threads=1, max_seconds=0.001)
+    running = make_server(max_seconds=0.001)
     request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
 
-    with running.held(running.server.decoding, 1):
+    with running.held(running.server.threads.reading, 1):
         call = running.stub.Classify.future(request)
         running.wait_until(lambda: running.in_work() == 1)
     error = call.exception(PATIENCE)
@@ -577,10 +577,10 @@ def test_own_time_limit(make_server: Callable[..., Running]) -> None:
 
 def test_cancelled(make_server: Callable[..., Running]) -> None:
     """A cancelled request is counted as cancelled and harms nobody beside it."""
-    running = make_server(decode_threads=1)
+    running = make_server()
     request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
 
-    with running.held(running.server.decoding, 1):
+    with running.held(running.server.threads.reading, 1):
         calls = [running.stub.Classify.future(request, timeout=PATIENCE) for _ in range(4)]
         running.wait_until(lambda: running.in_work() == 4)
         calls[1].cancel()
@@ -661,7 +661,7 @@ def test_request_id_comes_back(shared_server: Running) -> None:
 
 def test_waves_of_overload_end_with_nothing_in_work(make_server: Callable[..., Running]) -> None:
     """After three waves of ten times what is admitted, each call is counted and none is left."""
-    running = make_server(max_in_flight=2, decode_threads=1)
+    running = make_server(max_in_flight=2)
     request = pb.ClassifyRequest(images=[pictures.encoded(pictures.file(pictures.page()))])
     codes: list[str] = []
     lock = threading.Lock()

@@ -1,6 +1,7 @@
 """Pictures of a request come out in their order, whoever reads them and however long it takes."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ from serving.deadline import Deadline
 from serving.errors import DeadlineExpired, InvalidRequest
 from serving.images import ImageLimits, encode_png
 from serving.metrics import Metrics
+from serving.pb import handwriting_pb2 as pb
 from serving.pictures import PictureReader
 from serving.workers import Workers
 from tests import pictures
@@ -20,12 +22,20 @@ from tests import pictures
 LIMITS = ImageLimits(max_encoded_bytes=1 << 20, max_pixels=1 << 20)
 
 
+@pytest.fixture
+def metrics() -> Metrics:
+    """Where stages are timed."""
+    return Metrics(CollectorRegistry())
+
+
 @pytest.fixture(params=[1, 3])
-def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
-    """Threads to read with."""
-    workers = Workers("decoding", request.param, Metrics(CollectorRegistry()).stage["queue"])
-    yield workers
-    workers.close()
+def reader(request: pytest.FixtureRequest, metrics: Metrics) -> Iterator[PictureReader]:
+    """A reader with one thread for small pictures, and one or three for others."""
+    small = Workers("reading", 1, metrics.stage["queue"])
+    large = Workers("decoding", request.param, metrics.stage["queue"])
+    yield PictureReader(LIMITS, small, large, metrics)
+    small.close()
+    large.close()
 
 
 def shifted(count: int) -> list[NDArray[np.uint8]]:
@@ -34,14 +44,14 @@ def shifted(count: int) -> list[NDArray[np.uint8]]:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["a turn each", "one turn"])
+@pytest.mark.parametrize("limit", [0, 172, 10_000], ids=["all large", "some small", "all small"])
 async def test_order_is_kept(
-    workers: Workers, seconds: float, monkeypatch: pytest.MonkeyPatch
+    reader: PictureReader, seconds: float, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads share the pictures of a request; each comes out in its place."""
     monkeypatch.setattr(module, "_TURN_SECONDS", seconds)
-    monkeypatch.setattr(module, "_BYTES_A_THREAD", 100)
+    monkeypatch.setattr(module, "_SMALL_FILE", limit)
     forms = shifted(10)
-    reader = PictureReader(LIMITS, workers, Metrics(CollectorRegistry()))
 
     read = await reader.read(
         "images", [pictures.encoded(encode_png(form)) for form in forms], Deadline.after(None, 60)
@@ -50,12 +60,11 @@ async def test_order_is_kept(
     assert np.array_equal(read, forms)
 
 
-async def test_every_bad_picture_is_named(workers: Workers) -> None:
+async def test_every_bad_picture_is_named(reader: PictureReader) -> None:
     """One that is broken does not hide the next, wherever they are read."""
     images = [pictures.encoded(encode_png(form)) for form in shifted(6)]
     for place in (1, 4):
         images[place].encoded = encode_png(pictures.form())[:40]
-    reader = PictureReader(LIMITS, workers, Metrics(CollectorRegistry()))
 
     with pytest.raises(InvalidRequest) as refused:
         await reader.read("images", images, Deadline.after(None, 60))
@@ -67,14 +76,12 @@ async def test_every_bad_picture_is_named(workers: Workers) -> None:
 
 
 async def test_deadline_ends_it_between_turns(
-    workers: Workers, monkeypatch: pytest.MonkeyPatch
+    reader: PictureReader, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is not read by then is left."""
     monkeypatch.setattr(module, "_TURN_SECONDS", 0.0)
     times = iter(range(1000))
     deadline = Deadline(at=3, clock=lambda: next(times))
-    metrics = Metrics(CollectorRegistry())
-    reader = PictureReader(LIMITS, workers, metrics)
 
     with pytest.raises(DeadlineExpired):
         await reader.read(
@@ -85,3 +92,24 @@ async def test_deadline_ends_it_between_turns(
     decoded = metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
     assert decoded is not None
     assert decoded < 10
+
+
+async def test_small_pictures_of_all_requests_are_read_by_one_thread(
+    reader: PictureReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once would take turns at Python's lock; what is large goes to the other threads."""
+    monkeypatch.setattr(module, "_TURN_SECONDS", 0.0)
+    readers = set()
+
+    def note(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        readers.add((grey.size, threading.current_thread().name.rpartition("-")[0]))
+        return pictures.form()
+
+    monkeypatch.setattr(module, "to_mnist_form", note)
+    raw = [pb.Image(pixels=pb.Pixels(data=bytes(s * s), height=s, width=s)) for s in (100, 200)]
+
+    await asyncio.gather(
+        *(reader.read("images", raw * 4, Deadline.after(None, 60)) for _ in range(4))
+    )
+
+    assert readers == {(100 * 100, "onehand-reading"), (200 * 200, "onehand-decoding")}
