@@ -27,6 +27,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # it has no
         self._status: dict[str, Status] = {"": health_pb2.HealthCheckResponse.SERVING}
         self._changed = asyncio.Event()
         self._over = False
+        self._closed = False
 
     def set(self, service: str, status: Status) -> None:
         """Say ``status`` of a service from now on, unless all is over."""
@@ -41,6 +42,11 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # it has no
             self._status[service] = health_pb2.HealthCheckResponse.NOT_SERVING
         self._wake()
 
+    def close(self) -> None:
+        """End every watch."""
+        self._closed = True
+        self._wake()
+
     async def Check(  # noqa: N802 - named by the .proto file
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> health_pb2.HealthCheckResponse:
@@ -53,18 +59,19 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # it has no
     async def Watch(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> None:
-        """Say the status of a service now and whenever it is another one, until the client goes.
+        """Say the status of a service now and whenever it is another one, until either side goes.
 
         What changes while the client is being told is not lost, but only the last of it is told.
         """
         service, told = request.service, None
-        while True:
+        while not self._closed:
             changed = self._changed
             status = self._status.get(service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
             if status != told:
                 await context.write(health_pb2.HealthCheckResponse(status=status))
                 told = status
             await changed.wait()
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

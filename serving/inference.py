@@ -6,9 +6,9 @@ dropped when its caller has gone.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -22,11 +22,10 @@ from serving.generate import Between, Plan
 from serving.metrics import Metrics
 from serving.model import Model, Posterior, Verdicts
 from serving.paths import lay
+from serving.together import all_of
 from serving.workers import Workers
 
 __all__ = ["Encoding", "Inference", "Variants"]
-
-T = TypeVar("T")
 
 Images = NDArray[np.uint8]
 
@@ -171,7 +170,7 @@ class Inference:
             drawable.set()
             return pieces
 
-        begun, *last_first = await _all(span(rows) for rows in (first, *reversed(others)))
+        begun, *last_first = await all_of(span(rows) for rows in (first, *reversed(others)))
         pieces = [piece for part in (begun, *reversed(last_first)) for piece in part]
         return Variants([piece.encoded for piece in pieces], sum(piece.redrawn for piece in pieces))
 
@@ -215,17 +214,6 @@ class Inference:
                         encoded = encoding.encode(part)
                     yield _Piece(encoded, len(part.images), part.redrawn)
             begun = time.perf_counter()
-
-
-async def _all(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return what the jobs return; once one has failed, those that wait are dropped."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        # None is kept here: the error of one holds this frame. See ``Workers._do``.
-        while tasks:
-            tasks.pop().cancel()
 
 
 async def _in_pieces(batcher: Batcher, images: Images, pieces: int, deadline: Deadline) -> Verdicts:

@@ -20,7 +20,11 @@ __all__ = ["Listeners"]
 
 
 class Listeners:
-    """The servers of one port, bound but not yet started.
+    """The servers of one port, not yet started.
+
+    The kernel hands connections to a port from the moment at which it is bound. So a process that
+    is alone binds at once, and callers wait or are told why it cannot; one among several only when
+    it starts to answer, and until then the others get all of them.
 
     Attributes:
         port: which.
@@ -34,7 +38,7 @@ class Listeners:
         *,
         alone: bool,
     ) -> None:
-        """Bind the port.
+        """Bind the port, if no other process shall share it.
 
         Args:
             settings: the settings in force; port 0 = a free one.
@@ -56,12 +60,26 @@ class Listeners:
         ]
         for server in self._servers:
             server.add_generic_rpc_handlers(tuple(handlers))
-            bind_grpc(server, settings.host, self.port, credentials and credentials())
+        self._host = settings.host
+        self._credentials = credentials
+        if alone:
+            self._bind()
 
     async def start(self) -> None:
-        """Answer from now on."""
+        """Answer from now on.
+
+        Raises:
+            CannotBind: see ``__init__``.
+        """
+        if not self._claim:
+            self._bind()
         for server in self._servers:
             await server.start()
+
+    def _bind(self) -> None:
+        for server in self._servers:
+            credentials = self._credentials and self._credentials()
+            bind_grpc(server, self._host, self.port, credentials)
 
     async def stop(self, grace: float) -> None:
         """Close the connections, and the port, after ``grace`` seconds at the latest."""

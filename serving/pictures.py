@@ -5,19 +5,20 @@ threads. All that is wrong with a request is found in one go, so that a caller w
 hundred pictures does not learn of the bad ones one at a time.
 """
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.deadline import Deadline
 from serving.errors import BadImage, InvalidRequest
-from serving.images import SIDE, ImageLimits, are_mnist_form, decode, to_mnist_form
+from serving.images import SIDE, ImageLimits, are_mnist_form, claimed_size, decode, to_mnist_form
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
+from serving.together import all_of
 from serving.workers import Workers
 
 __all__ = ["PictureReader", "as_images"]
@@ -28,7 +29,6 @@ Grey = NDArray[np.uint8]
 _TURN_SECONDS = 0.002
 # To read a small picture is nearly all Python: two threads at it take turns at Python's lock, some
 # hundred times a picture, and together read fewer than one. From some 160 x 160 pixels they gain.
-_SMALL_FILE = 4 * 1024
 _SMALL_PIXELS = 160 * 160
 
 
@@ -47,6 +47,8 @@ class PictureReader:
             metrics: where stages are timed.
         """
         self._limits = limits
+        # A file may have a second header that says another size; it is held to the first.
+        self._small = replace(limits, max_pixels=min(limits.max_pixels, _SMALL_PIXELS))
         self._reader = reader
         self._workers = workers
         self._decode = metrics.stage["decode"]
@@ -74,21 +76,20 @@ class PictureReader:
         small = deque(place for place in waiting if _is_small(sources[place][1]))
         large = deque(place for place in waiting if not _is_small(sources[place][1]))
 
-        def take_turn(places: deque[int]) -> None:
+        def take_turn(places: deque[int], limits: ImageLimits) -> None:
             end = time.perf_counter() + _TURN_SECONDS
             for place in _drain(places):
-                outcomes[place] = self._in_thread(*sources[place])
+                outcomes[place] = self._in_thread(*sources[place], limits)
                 if time.perf_counter() >= end:
                     return
 
-        async def read(workers: Workers, places: deque[int]) -> None:
+        async def read(workers: Workers, places: deque[int], limits: ImageLimits) -> None:
             while places:
-                await workers.run(deadline, take_turn, places)
+                await workers.run(deadline, take_turn, places, limits)
 
         threads = min(self._workers.threads, len(large))
-        await asyncio.gather(
-            read(self._reader, small), *(read(self._workers, large) for _ in range(threads))
-        )
+        readers = [read(self._workers, large, self._limits) for _ in range(threads)]
+        await all_of((read(self._reader, small, self._small), *readers))
         violations = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
         if violations:
             raise InvalidRequest(violations)
@@ -129,20 +130,17 @@ class PictureReader:
             )
         return None
 
-    def _in_thread(self, field: str, image: pb.Image) -> Grey | tuple[str, str]:
+    def _in_thread(
+        self, field: str, image: pb.Image, limits: ImageLimits
+    ) -> Grey | tuple[str, str]:
         source = image.WhichOneof("source")
         try:
             with self._decode.time():
-                grey = self._decoded(image)
+                grey = _decoded(image, limits)
             with self._normalise.time():
                 return to_mnist_form(grey)
         except BadImage as problem:
             return f"{field}.{source}", str(problem)
-
-    def _decoded(self, image: pb.Image) -> Grey:
-        if image.WhichOneof("source") == "pixels":
-            return _grey(image.pixels)
-        return decode(image.encoded, self._limits)
 
 
 def as_images(data: bytes) -> Grey:
@@ -160,9 +158,17 @@ def _drain(places: deque[int]) -> Iterator[int]:
 
 
 def _is_small(image: pb.Image) -> bool:
+    """Say whether a picture is small; of files only a PNG's size is known this early."""
     if image.WhichOneof("source") == "pixels":
         return len(image.pixels.data) <= _SMALL_PIXELS
-    return len(image.encoded) <= _SMALL_FILE
+    width, height = claimed_size(image.encoded) or (_SMALL_PIXELS + 1, 1)
+    return width * height <= _SMALL_PIXELS
+
+
+def _decoded(image: pb.Image, limits: ImageLimits) -> Grey:
+    if image.WhichOneof("source") == "pixels":
+        return _grey(image.pixels)
+    return decode(image.encoded, limits)
 
 
 def _in_form(pixels: pb.Pixels) -> bool:

@@ -11,7 +11,7 @@ from serving.connections import channel_arguments
 from serving.rpc import MOST_ASKED
 from serving.settings import Settings
 
-__all__ = ["bind_grpc", "bind_health"]
+__all__ = ["HealthPort", "bind_grpc"]
 
 
 def bind_grpc(
@@ -45,17 +45,46 @@ def bind_grpc(
         ) from error
 
 
-def bind_health(settings: Settings, servicer: Any) -> tuple[grpc.aio.Server, int] | None:
-    """Return a server of health alone and without TLS, with its port, if there is to be one.
+class HealthPort:
+    """A server of health alone and without TLS.
 
-    Raises:
-        CannotBind: the address cannot be had.
+    Attributes:
+        port: which.
     """
-    if settings.health_port < 0:
-        return None
-    small = replace(settings, max_message_bytes=MOST_ASKED)
-    options = channel_arguments(small, servers=1, shared=settings.workers > 1)
-    server = grpc.aio.server(options=options)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    port = bind_grpc(server, settings.health_host, settings.health_port, purpose="health")
-    return server, port
+
+    def __init__(self, settings: Settings, servicer: Any, *, alone: bool) -> None:
+        """Bind the port, if no other process shall share it; see ``Listeners``.
+
+        Args:
+            settings: the settings in force; the port is not negative, 0 = a free one.
+            servicer: of the health.
+            alone: whether no other process shall share the port.
+
+        Raises:
+            CannotBind: the address cannot be had.
+        """
+        small = replace(settings, max_message_bytes=MOST_ASKED)
+        options = channel_arguments(small, servers=1, shared=not alone)
+        self._server = grpc.aio.server(options=options)
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
+        self._host, self.port = settings.health_host, settings.health_port
+        self._bound = alone
+        if alone:
+            self.port = self._bind()
+
+    async def start(self) -> None:
+        """Answer from now on.
+
+        Raises:
+            CannotBind: see ``__init__``.
+        """
+        if not self._bound:
+            self._bind()
+        await self._server.start()
+
+    async def stop(self, grace: float) -> None:
+        """Close the connections, and the port, after ``grace`` seconds at the latest."""
+        await self._server.stop(grace)
+
+    def _bind(self) -> int:
+        return bind_grpc(self._server, self._host, self.port, purpose="health")

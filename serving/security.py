@@ -14,7 +14,7 @@ from serving.metrics import Metrics
 from serving.settings import Settings
 from serving.tls import Certificate, TlsFiles, server_credentials
 from serving.tokens import Grant, Metadata, Tokens, load_grants
-from serving.watched import Watched
+from serving.watched import FileRefused, Watched
 
 __all__ = ["Security"]
 
@@ -77,9 +77,12 @@ def _grants(settings: Settings, metrics: Metrics) -> Watched[tuple[Grant, ...]] 
     if not path:
         return None
     changes = _changes("tokens", metrics)
-    return Watched(
+    grants = Watched(
         "tokens", (path,), lambda: load_grants(path), lambda outcome, _: changes[outcome].inc()
     )
+    if not grants.value:  # later on it means that all have been taken back
+        raise FileRefused(f"{path}: expected a line for each token, found none")
+    return grants
 
 
 def _changes(file: str, metrics: Metrics) -> dict[str, Counter]:

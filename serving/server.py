@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
@@ -27,7 +26,7 @@ from serving.listeners import Listeners
 from serving.metrics import Metrics
 from serving.oip import service as oip
 from serving.pictures import PictureReader
-from serving.ports import bind_health
+from serving.ports import HealthPort
 from serving.processes import show_process
 from serving.profiles import load_profiles
 from serving.reload import Reloader
@@ -76,7 +75,7 @@ class Server:
     threads: Threads
     _services: tuple[str, ...]
     _listeners: Listeners
-    _probes: grpc.aio.Server | None
+    _probes: HealthPort | None
     _security: Security
     _health: Health
     _admission: Admission
@@ -143,6 +142,7 @@ class Server:
         """
         self._say_goodbye()
         self._router.close_streams()
+        self._health.close()
         end = time.monotonic() + grace
         # gRPC drops what has arrived and not yet come to a handler when it is told to stop, so
         # it is told only when nothing is left: first by itself, then because no more is taken.
@@ -213,14 +213,17 @@ def create_server(
     )
     services = _offer(router, settings, catalogue, threads, metrics)
     health_servicer = _offer_to_tools(router, services, with_reflection=settings.reflection)
-    listeners = Listeners(settings, (router,), security.credentials, alone=region is None)
-    probes, health_port = bind_health(settings, health_servicer) or (None, -1)
+    alone = region is None
+    listeners = Listeners(settings, (router,), security.credentials, alone=alone)
+    probes = None
+    if settings.health_port >= 0:
+        probes = HealthPort(settings, health_servicer, alone=alone)
     endpoint = None if region else _show(metrics, settings)
     return Server(
         settings=settings,
         port=listeners.port,
         metrics_port=endpoint.port if endpoint else -1,
-        health_port=health_port,
+        health_port=probes.port if probes else -1,
         metrics=metrics,
         catalogue=catalogue,
         threads=threads,

@@ -1,5 +1,6 @@
 """The threads of a process, by what they do."""
 
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -7,7 +8,7 @@ import structlog
 from serving.cpu import cpu_budget
 from serving.metrics import Metrics
 from serving.settings import Settings
-from serving.workers import Workers
+from serving.workers import CLOSE_SECONDS, Workers
 
 __all__ = ["Threads"]
 
@@ -52,5 +53,6 @@ class Threads:
 
     def close(self) -> None:
         """Drop what waits, and wait for what runs, though not for ever."""
+        end = time.monotonic() + CLOSE_SECONDS
         for workers in (self.reading, self.decoding, self.computing):
-            workers.close()
+            workers.close(max(end - time.monotonic(), 0))

@@ -17,7 +17,7 @@ import structlog
 
 from serving.deadline import Deadline
 
-__all__ = ["Workers"]
+__all__ = ["CLOSE_SECONDS", "Workers"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,7 +26,7 @@ Job = Callable[[], None]
 Inbox: TypeAlias = "SimpleQueue[Job | None]"
 
 # Jobs take tenths of a second; whoever waits here is the last step of a shutdown.
-_CLOSE_SECONDS = 1.5
+CLOSE_SECONDS = 1.5
 
 log = structlog.get_logger(__name__)
 
@@ -154,17 +154,17 @@ class Workers:
             # the caller's frame and all of the request.
             del answer
 
-    def close(self) -> None:
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Drop the jobs that wait, and wait for those that run, though not for ever.
 
-        A thread that is still busy then ends with the process.
+        A thread that is still busy after so many seconds ends with the process.
         """
         with self._lock:
             self._short.clear()
             self._long.clear()
         for inbox in self._inboxes:
             inbox.put(None)
-        end = time.monotonic() + _CLOSE_SECONDS
+        end = time.monotonic() + seconds
         for thread in self._pool:
             thread.join(max(end - time.monotonic(), 0))
         if busy := sum(thread.is_alive() for thread in self._pool):

@@ -47,19 +47,25 @@ def file(image: NDArray[np.uint8], kind: str = "PNG") -> bytes:
 
 def bomb(side: int = 50_000) -> bytes:
     """Return a PNG of a few bytes whose header claims side x side pixels."""
+    return _png(_header(side), _chunk(b"IDAT", zlib.compress(b"\0" * 64)))
 
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        )
 
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 64))
-        + chunk(b"IEND", b"")
-    )
+def liar(claimed: int, side: int) -> bytes:
+    """Return a PNG with two headers: a first of claimed x claimed pixels, and the true one."""
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in page(side)))
+    return _png(_header(claimed), _header(side), _chunk(b"IDAT", rows))
+
+
+def _png(*chunks: bytes) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + _chunk(b"IEND", b"")
+
+
+def _header(side: int) -> bytes:
+    return _chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def animation() -> bytes:

@@ -267,6 +267,8 @@ def _channel(target: str, tls: Tls | None) -> grpc.Channel:
     config = resources.files("serving.client").joinpath(_SERVICE_CONFIG).read_text("utf-8")
     options = (
         ("grpc.service_config", config),
+        # Without it a request of more than 256 KiB, such as a photograph, is never tried again.
+        ("grpc.per_rpc_retry_buffer_size", _MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     )
@@ -285,6 +287,11 @@ def _wait(failed: CallFailed) -> float | None:
 def _image(picture: Picture) -> pb.Image:
     if isinstance(picture, bytes):
         return pb.Image(encoded=picture)
+    if picture.dtype != np.uint8 or picture.ndim != 2:
+        raise TypeError(
+            f"expected pixels as uint8 of shape (height, width), found {picture.dtype} of shape "
+            f"{picture.shape}"
+        )
     height, width = picture.shape
     return pb.Image(pixels=pb.Pixels(data=picture.tobytes(), height=height, width=width))
 

@@ -162,6 +162,13 @@ def test_too_late(make_server: Callable[..., Running]) -> None:
         client.classify([pictures.file(pictures.page())])
 
 
+@pytest.mark.parametrize("kind", [np.bool_, np.int8, np.float32])
+def test_only_bytes_are_pixels(shared_server: Running, kind: type[np.generic]) -> None:
+    """An array of another type would be sent as something that nobody has drawn."""
+    with Client(shared_server.target) as client, pytest.raises(TypeError, match="expected pixels"):
+        client.classify([pictures.form().astype(kind)])
+
+
 def test_shed_request_is_retried(make_server: Callable[..., Running]) -> None:
     """A client that is shed comes back as told, until its time is up."""
     running = make_server(max_in_flight=1)

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import grpc
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from serving.client import Client
 from serving.pb import handwriting_pb2 as pb
 from serving.pb.handwriting_pb2_grpc import HandwritingServiceStub
 from serving.settings import Settings
-from tests.pictures import form
+from tests.pictures import form, page
 from tests.serving_host import PATIENCE, Running
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -170,7 +172,10 @@ def test_age_fails_nobody(make_server: Callable[..., Running]) -> None:
     assert codes == {grpc.StatusCode.OK}
 
 
-def test_rolling_restart_loses_nothing(make_server: Callable[..., Running]) -> None:
+@pytest.mark.parametrize("picture", [form(), page(600)], ids=["small", "large"])
+def test_rolling_restart_loses_nothing(
+    make_server: Callable[..., Running], picture: NDArray[np.uint8]
+) -> None:
     """With the published service config, a server that leaves takes no request with it."""
     leaving, staying = make_server(), make_server()
     target = f"ipv4:{leaving.target},{staying.target}"
@@ -183,7 +188,7 @@ def test_rolling_restart_loses_nothing(make_server: Callable[..., Running]) -> N
         while more:
             more -= left.is_set()
             try:
-                answers.append(len(client.classify([form()]).results))
+                answers.append(len(client.classify([picture]).results))
             except Exception as problem:  # noqa: BLE001 - whatever it is, it is what we look for
                 problems.append(problem)
 

@@ -180,10 +180,12 @@ def test_every_alert_is_tested() -> None:
 
 @pytest.fixture
 def objects() -> dict[str, Any]:
-    """The Kubernetes objects, by kind."""
+    """The Kubernetes objects, by kind; there are two of one, which are told by their names."""
     files = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
     found = [one for file in files for one in yaml.safe_load_all(file.read_text())]
-    return {one["kind"]: one for one in found}
+    return {one["kind"]: one for one in found} | {
+        f"{one['kind']} {one['metadata']['name']}": one for one in found
+    }
 
 
 @pytest.fixture
@@ -214,7 +216,7 @@ def test_pod_is_given_time_to_stop(objects: dict[str, Any], container: dict[str,
     drain_delay = float(set_here.get("drain_delay", Settings().drain_delay))
     grace = float(set_here.get("grace", Settings().grace))
 
-    assert pod["terminationGracePeriodSeconds"] >= drain_delay + grace + 5
+    assert pod["terminationGracePeriodSeconds"] >= drain_delay + grace + 10
 
 
 def test_pod_may_do_nothing_it_need_not(objects: dict[str, Any], container: dict[str, Any]) -> None:
@@ -240,11 +242,25 @@ def test_objects_mean_the_same_pods(objects: dict[str, Any], container: dict[str
     ports = {port["name"] for port in container["ports"]}
 
     assert deployment["spec"]["selector"]["matchLabels"] == labels
-    assert objects["Service"]["spec"]["selector"] == labels
-    assert objects["Service"]["spec"]["clusterIP"] == "None"
+    services = [objects[f"Service {name}"]["spec"] for name in ("onehand", "onehand-metrics")]
+    assert [service["selector"] for service in services] == [labels] * 2
+    assert [service["clusterIP"] for service in services] == ["None"] * 2
     assert objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
     assert policy["podSelector"]["matchLabels"] == labels
-    assert {p["targetPort"] for p in objects["Service"]["spec"]["ports"]} == ports
+    assert {p["targetPort"] for service in services for p in service["ports"]} == ports
     assert {p["port"] for rule in policy["ingress"] for p in rule["ports"]} == ports
     target = objects["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
+
+
+def test_prometheus_finds_pods_that_are_not_ready(objects: dict[str, Any]) -> None:
+    """Else no alert would ever say that one does not get ready; clients are not sent to it."""
+    scraped = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"][
+        0
+    ]
+    [name] = scraped["dns_sd_configs"][0]["names"]
+    found = objects[f"Service {name.partition('.')[0]}"]["spec"]
+
+    assert found["publishNotReadyAddresses"] is True
+    assert [port["port"] for port in found["ports"]] == [scraped["dns_sd_configs"][0]["port"]]
+    assert not objects["Service onehand"]["spec"].get("publishNotReadyAddresses")

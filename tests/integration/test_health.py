@@ -77,6 +77,24 @@ def test_watch_sees_each_change(make_server: Callable[..., Running]) -> None:
     assert end.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+def test_a_watch_of_the_health_port_ends_with_the_server(
+    make_server: Callable[..., Running],
+) -> None:
+    """It holds the end up no longer than one of the other port."""
+    running = make_server(health_port=0)
+    with grpc.insecure_channel(f"127.0.0.1:{running.server.health_port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        answers = stub.Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+        first = next(answers).status
+        running.host.run(running.server.stop(PATIENCE))
+        last = next(answers).status
+        with pytest.raises(grpc.RpcError) as end:
+            next(answers)
+
+    assert (first, last) == (SERVING, NOT_SERVING)
+    assert end.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
 def test_a_watcher_that_takes_nothing_holds_nobody_up(make_server: Callable[..., Running]) -> None:
     """The others hear of every change, and the server comes up and goes down."""
     running = make_server(load=False)

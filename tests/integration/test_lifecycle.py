@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -142,3 +144,16 @@ def test_configuration_is_logged(hands: Path) -> None:
     assert line["grace"] == 3
     assert line["models"] == str(hands)
     assert warning == "ONEHAND_PROT sets nothing; did you mean ONEHAND_PORT?"
+
+
+def test_a_signal_before_the_loop_ends_it() -> None:
+    """The first process of a container would live through one that it does not handle."""
+    code = (
+        "import os, signal; from serving import __main__, environment\n"
+        "environment.prepare = lambda: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "__main__.main()"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE)
+
+    assert ended.returncode == 0

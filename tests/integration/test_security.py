@@ -281,6 +281,24 @@ def test_tokens_change_without_restart(make_server: Callable[..., Running], tmp_
             old.profiles()
 
 
+def test_the_last_token_can_be_taken_back(
+    make_server: Callable[..., Running], tmp_path: Path
+) -> None:
+    """When no line is left nobody may call anything; to start like that is a mistake."""
+    path = tmp_path / "tokens"
+    path.write_text(line("only", SECRET, "*"))
+    running = make_server(tokens=path)
+
+    with client(running, token=SECRET) as leaked:
+        leaked.profiles()
+        path.write_text("# none for now")
+        wait_for_change(running, "tokens", "loaded")
+        with pytest.raises(Unauthenticated):
+            leaked.profiles()
+    with pytest.raises(FileRefused, match="expected a line for each token, found none"):
+        make_server(tokens=path)
+
+
 def test_command_line(
     make_server: Callable[..., Running],
     authority: Authority,

@@ -1,16 +1,18 @@
-"""The server of health alone: its limits and its errors."""
+"""The ports of a process: their limits, their errors, and since when they take connections."""
 
 import asyncio
 import socket
+from contextlib import closing
 from typing import Any
 
 import grpc
 import pytest
 
-from serving.claim import CannotBind
+from serving.claim import CannotBind, Claim
 from serving.connections import channel_arguments
 from serving.health import Health
-from serving.ports import bind_health
+from serving.listeners import Listeners
+from serving.ports import HealthPort
 from serving.settings import Settings
 
 LIMIT = "grpc.max_allowed_incoming_connections"
@@ -42,7 +44,7 @@ def test_health_has_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grpc.aio, "server", note)
 
     with pytest.raises(Noted):
-        bind_health(Settings(max_connections=1000, listeners=4, health_port=0), None)
+        HealthPort(Settings(max_connections=1000, listeners=4, health_port=0), None, alone=True)
 
     assert seen[LIMIT] == 1000
 
@@ -51,7 +53,7 @@ def test_taken_health_port_is_named() -> None:
     """Which of the ports is taken is said."""
 
     async def bind(port: int) -> None:
-        bind_health(Settings(health_port=port), Health())
+        HealthPort(Settings(health_port=port), Health(), alone=True)
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -60,3 +62,28 @@ def test_taken_health_port_is_named() -> None:
 
         with pytest.raises(CannotBind, match=f"^health: cannot listen on 127.0.0.1:{port}: "):
             asyncio.run(bind(port))
+
+
+@pytest.mark.parametrize("kind", ["gRPC", "health"])
+async def test_among_several_none_takes_connections_before_it_answers(kind: str) -> None:
+    """The kernel would hand it a share of them, though it is still loading, or about to refuse."""
+    claim = Claim("127.0.0.1", 0)
+    with closing(claim):
+        settings = Settings(port=claim.port, health_port=claim.port, listeners=2)
+        port: Listeners | HealthPort = (
+            Listeners(settings, (), None, alone=False)
+            if kind == "gRPC"
+            else HealthPort(settings, Health(), alone=False)
+        )
+        before = listens(claim.port)
+        await port.start()
+        after = listens(claim.port)
+        await port.stop(0)
+
+    assert (before, after) == (False, True)
+
+
+def listens(port: int) -> bool:
+    """Say whether the kernel takes a connection to a port of this machine."""
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0

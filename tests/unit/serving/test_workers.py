@@ -135,7 +135,6 @@ def test_lines_take_turns() -> None:
 
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that does not come back from its job does not keep the process."""
-    monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.05)
     workers = Workers("test", 1, Waits())
     begun, gate = threading.Event(), threading.Event()
 
@@ -147,7 +146,7 @@ def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
     begun.wait(60)
     said = Said()
     monkeypatch.setattr(module, "log", said)
-    workers.close()
+    workers.close(0.05)
     gate.set()
 
     assert said == ["threads are still busy"]
