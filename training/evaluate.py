@@ -27,7 +27,15 @@ from training import base, data, generator, probes
 from training.config import RECIPES
 from training.errors import DataError
 from training.learned import Learned
-from training.metrics import Estimate, auc, bootstrap, eer, expected_calibration_error
+from training.metrics import (
+    Bin,
+    Estimate,
+    auc,
+    bootstrap,
+    eer,
+    expected_calibration_error,
+    reliability,
+)
 from training.pipeline import learn
 from training.side_by_side import run_all
 from training.synthesize import OTHER_WRITER, OWN, TrainingSet, as_forms, reconstruct, sample_prior
@@ -60,6 +68,7 @@ class Row:
     name: str
     enrolled: int
     figures: dict[str, Estimate]
+    reliability: tuple[Bin, ...]
     probes: dict[str, float]
     trials: dict[str, int]
     cost: dict[str, float]
@@ -134,12 +143,14 @@ def summarise(name: str, enrolled: int, jobs: Sequence[Job]) -> Row:
         "auc_each": bootstrap(lambda chosen: float(each[chosen].mean()), writers, random),
         "eer": bootstrap(pooled(eer), writers, random),
     }
-    if "genuine.probabilities" in scores[0]:
+    decides = "genuine.probabilities" in scores[0]
+    if decides:
         figures |= _decisions(scores, writers, random)
     return Row(
         name=name,
         enrolled=enrolled,
         figures=figures,
+        reliability=_reliability(scores, np.arange(len(scores))) if decides else (),
         probes=_probes(scores),
         trials={
             "writers": len(set(writers)),
@@ -173,16 +184,20 @@ def _decisions(
         return float(np.mean([one(chosen) for one in recalls.values()]))
 
     def calibration(chosen: NDArray[np.int64]) -> float:
-        """Expected calibration error over equal shares of the three classes."""
-        parts = [_pool(scores, f"{group}.probabilities", chosen) for group in _GROUPS[:3]]
-        sizes = [len(part) for part in parts]
-        together = np.concatenate(parts)
-        correct = together.argmax(axis=1) == np.repeat(np.arange(3), sizes)
-        weights = np.repeat(1 / np.array(sizes), sizes)
-        return expected_calibration_error(together.max(axis=1), correct, weights)
+        return expected_calibration_error(_reliability(scores, chosen))
 
     named = recalls | {"mean_recall": mean_recall, "ece": calibration}
     return {name: bootstrap(figure, writers, random) for name, figure in named.items()}
+
+
+def _reliability(scores: Sequence[Scores], chosen: NDArray[np.int64]) -> tuple[Bin, ...]:
+    """Return the reliability diagram over equal shares of the three classes."""
+    parts = [_pool(scores, f"{group}.probabilities", chosen) for group in _GROUPS[:3]]
+    sizes = [len(part) for part in parts]
+    together = np.concatenate(parts)
+    correct = together.argmax(axis=1) == np.repeat(np.arange(3), sizes)
+    weights = np.repeat(1 / np.array(sizes), sizes)
+    return reliability(together.max(axis=1), correct, weights)
 
 
 def _probes(scores: Sequence[Scores]) -> dict[str, float]:

@@ -4,7 +4,7 @@ A writer's images resemble each other, so intervals come from drawing whole writ
 replacement (the bootstrap of Efron 1979, by cluster), never single images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,24 +41,51 @@ def eer(genuine: Floats, impostor: Floats) -> float:
     return float(np.interp(0, passed - failed, passed))
 
 
-def expected_calibration_error(
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of like confidence.
+
+    Attributes:
+        confidence: mean probability of the predicted class, 0 to 1.
+        accuracy: share of right predictions, 0 to 1.
+        share: of all predictions.
+    """
+
+    confidence: float
+    accuracy: float
+    share: float
+
+
+def reliability(
     probabilities: Floats,
     correct: NDArray[np.bool_],
     weights: Floats | None = None,
     bins: int = 15,
-) -> float:
-    """Return the mean gap between confidence and accuracy (Guo et al. 2017, arXiv:1706.04599).
+) -> tuple[Bin, ...]:
+    """Return the reliability diagram: bins of equal width that hold anything, in order.
 
     Args:
         probabilities: (n,) of the predicted class.
         correct: (n,) whether the prediction was right.
         weights: (n,) how much each prediction counts; equally without.
-        bins: of equal width.
+        bins: how many the range from 0 to 1 is cut into.
     """
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
     counted = np.ones(len(probabilities)) if weights is None else weights
-    gaps = np.bincount(index, counted * (probabilities - correct), minlength=bins)
-    return float(np.abs(gaps).sum() / counted.sum())
+    sizes, confident, right = (
+        np.bincount(index, counted * values, minlength=bins)
+        for values in (np.ones(len(index)), probabilities, correct)
+    )
+    return tuple(
+        Bin(float(confident[at] / sizes[at]), float(right[at] / sizes[at]), float(size))
+        for at, size in enumerate(sizes / sizes.sum())
+        if size > 0
+    )
+
+
+def expected_calibration_error(bins: Iterable[Bin]) -> float:
+    """Return the mean gap between confidence and accuracy (Guo et al. 2017, arXiv:1706.04599)."""
+    return sum(one.share * abs(one.confidence - one.accuracy) for one in bins)
 
 
 def bootstrap(

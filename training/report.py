@@ -33,6 +33,14 @@ class ReportError(TrainingError):
     """Benchmark figures that cannot be shown; the message says what to run."""
 
 
+class Bin(msgspec.Struct, frozen=True):
+    """Predictions of like confidence; the three are from 0 to 1."""
+
+    confidence: float
+    accuracy: float
+    share: float
+
+
 class Row(msgspec.Struct, frozen=True):
     """One system of the writer benchmark; figures are (value, low, high) or None."""
 
@@ -44,6 +52,8 @@ class Row(msgspec.Struct, frozen=True):
     other_writer: tuple[float, float, float] | None = None
     other: tuple[float, float, float] | None = None
     mean_recall: tuple[float, float, float] | None = None
+    ece: tuple[float, float, float] | None = None
+    reliability: tuple[Bin, ...] = ()
     trials: dict[str, Any] = {}
 
 

@@ -1,9 +1,11 @@
 """Figures against cases worked by hand."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 
-from training.metrics import auc, bootstrap, eer, expected_calibration_error
+from training.metrics import auc, bootstrap, eer, expected_calibration_error, reliability
 
 
 def test_auc_by_hand() -> None:
@@ -29,7 +31,9 @@ def test_eer_between_thresholds() -> None:
 
 def test_calibration_error_by_hand() -> None:
     """Four answers at 0.9, three of them right: a gap of 0.15."""
-    found = expected_calibration_error(np.full(4, 0.9), np.array([True, True, True, False]))
+    found = expected_calibration_error(
+        reliability(np.full(4, 0.9), np.array([True, True, True, False]))
+    )
 
     assert found == pytest.approx(0.15)
 
@@ -54,7 +58,21 @@ def test_calibration_error_counts_by_weight() -> None:
     """One answer that counts three times is three answers."""
     confidence, correct = np.array([0.9, 0.6]), np.array([False, True])
 
-    weighted = expected_calibration_error(confidence, correct, np.array([3.0, 1.0]))
+    weighted = reliability(confidence, correct, np.array([3.0, 1.0]))
+    repeated = reliability(confidence[[0, 0, 0, 1]], correct[[0, 0, 0, 1]])
 
-    repeated = expected_calibration_error(confidence[[0, 0, 0, 1]], correct[[0, 0, 0, 1]])
-    assert weighted == pytest.approx(repeated)
+    assert [astuple(one) for one in weighted] == [
+        pytest.approx(astuple(other)) for other in repeated
+    ]
+
+
+def test_reliability_by_hand() -> None:
+    """Answers of like confidence stand together, empty bins are left out, the surest last."""
+    found = reliability(
+        np.array([0.41, 0.43, 1.0, 1.0]), np.array([True, False, True, True]), bins=5
+    )
+
+    assert [astuple(one) for one in found] == [
+        pytest.approx((0.42, 0.5, 0.5)),
+        pytest.approx((1.0, 1.0, 0.5)),
+    ]

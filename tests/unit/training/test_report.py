@@ -282,6 +282,11 @@ def test_benchmark_figures_are_shown_with_their_command(tmp_path: Path) -> None:
         "enrolled": 1,
         "auc": [0.83, 0.8, 0.86],
         "own": None,
+        "ece": [0.012, 0.01, 0.02],
+        "reliability": [
+            {"confidence": 0.6, "accuracy": 0.5, "share": 0.25},
+            {"confidence": 0.9, "accuracy": 0.95, "share": 0.75},
+        ],
         "trials": {"genuine": 240},
     }
     benchmark.write_text(
@@ -289,6 +294,7 @@ def test_benchmark_figures_are_shown_with_their_command(tmp_path: Path) -> None:
     )
 
     text = read(make(tmp_path), benchmark).text
+    thin = "\N{NARROW NO-BREAK SPACE}"
 
     for part in (
         "pixel cosine",
@@ -296,6 +302,8 @@ def test_benchmark_figures_are_shown_with_their_command(tmp_path: Path) -> None:
         "0.80\N{EN DASH}0.86",
         "\N{EN DASH}",
         "240 genuine",
+        "0.012",
+        f"25{thin}% of the verdicts: 60{thin}% sure, 50{thin}% right",
         "evaluate --it",
     ):
         assert part in text
