@@ -56,6 +56,8 @@ _CALLERS_FAULTS = frozenset(
     }
 )
 _SHED_LOG_SECONDS = 1.0
+# How long a request is on its way, at most, where client and server share a busy machine.
+_ON_THE_WAY = 0.02
 # An answer of more bytes may have to wait for its client, whose window is 64 KiB to begin with.
 _LARGE = 64 * 1024
 
@@ -438,13 +440,14 @@ class _Call:
     def code_of_the_gone(self) -> grpc.StatusCode:
         """Return what a client saw that went away: its deadline, or its own cancellation.
 
-        Both arrive as the same reset of the stream. The deadline travels rounded up, so it may
-        seem to lie a little ahead when the client has already given up for it.
+        Both arrive as the same reset of the stream. The deadline travels rounded up, and as the
+        time that is left, so it seems to lie ahead by as much as the request was on its way. When
+        the client has given up for it, some of it may seem to be left.
         """
         left = self._context.time_remaining()
         if left is None or self.granted is None:
             return grpc.StatusCode.CANCELLED
-        if left <= 0.005 + 0.02 * self.granted:
+        if left <= _ON_THE_WAY + 0.02 * self.granted:
             return grpc.StatusCode.DEADLINE_EXCEEDED
         return grpc.StatusCode.CANCELLED
 

@@ -142,7 +142,6 @@ class Server:
         """
         self._say_goodbye()
         self._router.close_streams()
-        self._health.close()
         end = time.monotonic() + grace
         # gRPC drops what has arrived and not yet come to a handler when it is told to stop, so
         # it is told only when nothing is left: first by itself, then because no more is taken.
@@ -152,6 +151,7 @@ class Server:
         self._router.cut_off()
         await self._listeners.stop(_CUT_SECONDS)
         if self._probes:
+            self._health.close()  # the router has ended the watches of the other port
             await self._probes.stop(_CUT_SECONDS)
         if self._watching:
             self._watching.cancel()

@@ -35,8 +35,8 @@ def find_directions(network: Autoencoder, random: np.random.Generator) -> tuple[
     """Return a strip for each attribute, along the direction in which it grows fastest.
 
     Pictures are drawn from the prior and measured; a line is fitted from latent point to measure,
-    with the ridge that foretells best. The score is its R2 on pictures that it was not fitted to;
-    the values are what the pictures of the strip measure.
+    with the ridge that foretells best. The score is its R2 on pictures that it was not fitted to,
+    a little kind since the ridge was chosen by it; the values are what the pictures of the strip measure.
     """
     points = random.standard_normal((_PROBES, network.latent))
     measured = measure(_draw(network, points.astype(np.float32))).attributes()
