@@ -158,7 +158,7 @@ def _drain(places: deque[int]) -> Iterator[int]:
 
 
 def _is_small(image: pb.Image) -> bool:
-    """Say whether a picture is small; of files only a PNG's size is known this early."""
+    """Say whether a picture is small; of other files than PNG and JPEG that is not known."""
     if image.WhichOneof("source") == "pixels":
         return len(image.pixels.data) <= _SMALL_PIXELS
     width, height = claimed_size(image.encoded) or (_SMALL_PIXELS + 1, 1)

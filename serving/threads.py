@@ -12,6 +12,9 @@ from serving.workers import CLOSE_SECONDS, Workers
 
 __all__ = ["Threads"]
 
+# Enough for threads that have nothing to do, however long others take.
+_LEAST_SECONDS = 0.1
+
 log = structlog.get_logger(__name__)
 
 
@@ -55,4 +58,4 @@ class Threads:
         """Drop what waits, and wait for what runs, though not for ever."""
         end = time.monotonic() + CLOSE_SECONDS
         for workers in (self.reading, self.decoding, self.computing):
-            workers.close(max(end - time.monotonic(), 0))
+            workers.close(max(end - time.monotonic(), _LEAST_SECONDS))
