@@ -46,6 +46,9 @@ _GRAIN = 5.0
 _MIN_CONTRAST = 0.1
 # ... and by this many standard deviations of the paper's noise.
 _MIN_CONTRAST_SIGMA = 5.0
+# Marks that are less dark than this share of the ink are none of it: rules, or what shows through
+# from the other side. Otsu's threshold alone falls between them and the paper if the ink is thin.
+_LEAST_INK = 0.4
 # A row or column is part of the ink's box if one of its pixels has this share of full ink. Lower
 # keeps the faint rim of images that were in MNIST form before, higher follows the middle of a
 # blurred edge; 0.3 is where both come back with the least change.
@@ -187,7 +190,7 @@ class _Paper:
 
 
 def _separate(darkness: Floats) -> tuple[NDArray[np.bool_], _Paper]:
-    """Split ink from paper by Otsu's threshold (IEEE Trans. SMC 9, 1979)."""
+    """Split ink from paper by Otsu's threshold (IEEE Trans. SMC 9, 1979), or a higher one."""
     counts, edges = np.histogram(darkness, bins=256, range=(0, 1))
     middles = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(counts)
@@ -208,7 +211,9 @@ def _separate(darkness: Floats) -> tuple[NDArray[np.bool_], _Paper]:
             f"expected ink on paper, found a contrast of {contrast:.1%}, which is none; "
             "is the page blank?"
         )
-    return darkness > threshold, paper
+    ink = darkness > threshold
+    full = float(np.percentile(darkness[ink], 90))
+    return darkness > max(threshold, paper.level + _LEAST_INK * (full - paper.level)), paper
 
 
 def _level(darkness: Floats, character: NDArray[np.bool_], paper: _Paper) -> Floats:

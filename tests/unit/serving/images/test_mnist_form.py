@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from serving.images import BadImage, are_mnist_form, to_mnist_form
 from serving.images.mnist_form import centre_in_form
@@ -229,6 +229,21 @@ def test_faint_ruled_lines_do_not_matter() -> None:
     ruled[20::45] = np.minimum(ruled[20::45], 150)
 
     assert np.abs(to_mnist_form(ruled).astype(int) - to_mnist_form(plain)).mean() < 6
+
+
+def test_a_thin_character_stands_out_from_darker_lines() -> None:
+    """With little ink and many lines the one threshold between two classes lies below both."""
+    plain = np.full((280, 280), 235, np.uint8)
+    plain[80:200, 120:126] = plain[194:200, 120:180] = 40
+    ruled = plain.copy()
+    for top in range(10, 280, 45):
+        ruled[top : top + 3] = np.minimum(ruled[top : top + 3], 165)
+
+    before, after = (
+        np.asarray(Image.fromarray(to_mnist_form(one)).filter(ImageFilter.GaussianBlur(1.5)))
+        for one in (plain, ruled)
+    )
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.9
 
 
 def test_a_small_character_on_a_large_page() -> None:
