@@ -36,7 +36,8 @@ def find_directions(network: Autoencoder, random: np.random.Generator) -> tuple[
 
     Pictures are drawn from the prior and measured; a line is fitted from latent point to measure,
     with the ridge that foretells best. The score is its R2 on pictures that it was not fitted to,
-    a little kind since the ridge was chosen by it; the values are what the pictures of the strip measure.
+    a little kind since the ridge was chosen by it; the values are what the pictures of the strip
+    measure.
     """
     points = random.standard_normal((_PROBES, network.latent))
     measured = measure(_draw(network, points.astype(np.float32))).attributes()
