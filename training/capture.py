@@ -1,7 +1,7 @@
 """What a pen, paper, a camera and a file do to a written character, simulated.
 
-Each capture makes a picture file of a character in MNIST form: its ink on a page, ten times as
-large, changed in one way. ``read`` takes it through the front door, as the server does. So what
+Each capture makes a picture file of a character in MNIST form: its ink on a page, seven times
+as large, changed in one way. ``read`` takes it through the front door, as the server does. So what
 is measured with it has in it what decoding and normalising lose, and what they refuse.
 """
 
@@ -78,7 +78,7 @@ def _tilted(form: Form, random: Random) -> bytes:
 
 
 def _ruled(form: Form, random: Random) -> bytes:
-    """Lines further apart than the character is wide, which run through it or beside it."""
+    """Lines nearer to each other than the character is tall, so that some run through it."""
     ink = _ink(form)
     apart, thick = random.uniform(10, 16) * _SCALE, 0.35 * _SCALE
     rows = (np.arange(len(ink)) + random.uniform(0, apart)) % apart < thick
@@ -117,7 +117,11 @@ CAPTURES = (
     Capture("JPEG", "160 x 160, quality 25 to 60", _compressed),
     Capture("blurred", "by .5 to .9 pixels of the form", _blurred),
     Capture("perspective", "corners moved by up to 8 % of the page", _tilted),
-    Capture("ruled", "lines of 15 to 30 % of the ink, 10 to 16 pixels of the form apart", _ruled),
+    Capture(
+        "ruled",
+        "lines that take 15 to 30 % of the light, 10 to 16 pixels apart",
+        _ruled,
+    ),
     Capture("thicker", "a pen 30 % thicker", _pen(1.3)),
     Capture("thinner", "a pen 30 % thinner", _pen(0.7)),
     Capture("40 pixels", "a page of 40 x 40", _sized(40)),

@@ -84,7 +84,7 @@ class Row:
 
 def run(options: argparse.Namespace) -> int:
     """Score what is asked for, print the table, write ``results.json``; return 0."""
-    corpus = _load_corpus(options.mnist, options.qmnist)
+    corpus = load_corpus(options.mnist, options.qmnist)
     names = options.recipe or [PIXEL_COSINE, *RECIPES]
     drawn = {pictures: _draw(corpus, pictures, options) for pictures in options.pictures}
     rows = []
@@ -127,7 +127,7 @@ def _draw(corpus: WriterDigits, pictures: int, options: argparse.Namespace) -> l
 
 def summarise(name: str, enrolled: int, jobs: Sequence[Job]) -> Row:
     """Return the figures over all jobs, which are scored already."""
-    scores = [_read(job.path) for job in jobs]
+    scores = [read_scores(job.path) for job in jobs]
     writers = [job.trial.writer for job in jobs]
     random = np.random.default_rng(0)
 
@@ -251,7 +251,7 @@ def score_trial(
         learned = None
     else:
         learned = learn(forms, job.digit, RECIPES[job.recipe], background, job.seed)
-        answer = _answers(learned)
+        answer = answers(learned)
     scores: Scores = {"seconds": np.array(time.perf_counter() - start)}
     for group in _GROUPS:
         scores |= _named(group, answer(images[getattr(job.trial, group)]))
@@ -272,7 +272,7 @@ def enrol_nobody(recipe: str, digit: int, seed: int, background: data.Digits) ->
     random = np.random.default_rng(seed)
     mean = random.permutation(same_digit)[:_MEAN_OF].mean(axis=0)
     form = centre_in_form(np.where(mean < 64, 0, mean).astype(np.uint8))
-    return _answers(learn(form[None], digit, RECIPES[recipe], background, seed))
+    return answers(learn(form[None], digit, RECIPES[recipe], background, seed))
 
 
 def _auc_of(answer: Answer, trial: Trial, images: Images) -> float:
@@ -281,7 +281,7 @@ def _auc_of(answer: Answer, trial: Trial, images: Images) -> float:
 
 def _probe(learned: Learned, job: Job, images: Images) -> Scores:
     chance = torch.Generator().manual_seed(job.seed + 1)
-    answer = _answers(learned)
+    answer = answers(learned)
     fresh = sample_prior(learned.vae, 100, chance)
     if learned.recipe.augment.mnist_form and learned.recipe.hand is None:
         fresh = as_forms(fresh)
@@ -302,7 +302,8 @@ def _training_set_probe(training: TrainingSet | None) -> Scores:
     return {"P1": np.array(probes.shortcut_auc(own, other_writer))}
 
 
-def _answers(learned: Learned) -> Answer:
+def answers(learned: Learned) -> Answer:
+    """Return what answers as served: ``probabilities`` (n, 3) and ``llr`` (n,) of images."""
     graph = learned.classifier.graph()
 
     def answer(images: Images) -> Scores:
@@ -328,7 +329,7 @@ def _named(group: str, scores: Scores) -> Scores:
 
 
 def _job(name: str, trial: Trial, options: argparse.Namespace) -> Job:
-    home = options.out / f"{name}-{_decided_by(name)}-{options.background}"
+    home = options.out / f"{name}-{decided_by(name)}-{options.background}"
     parts = (
         f"digit{options.digit}", f"seed{options.seed}", f"enrolled{len(trial.enrolled)}",
         f"writer{trial.writer}", f"turn{trial.turn}",
@@ -336,7 +337,7 @@ def _job(name: str, trial: Trial, options: argparse.Namespace) -> Job:
     return Job(name, options.digit, trial, options.seed, home / ("-".join(parts) + ".npz"))
 
 
-def _decided_by(name: str) -> str:
+def decided_by(name: str) -> str:
     """Return a short name for all that decides a recipe's scores: its values, and the weights'."""
     if name not in RECIPES:
         return "0"
@@ -374,18 +375,16 @@ def _score_and_keep(job: Job, mnist: Path, qmnist: Path, background: str) -> Non
     known = job.recipe in RECIPES
     scores = score_trial(
         job,
-        _load_corpus(mnist, qmnist),
+        load_corpus(mnist, qmnist),
         _load_background(mnist, qmnist, background),
         _nobody(job.recipe, job.digit, job.seed, mnist, qmnist, background) if known else None,
     )
-    partial = job.path.with_suffix(f".{os.getpid()}.partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **scores)
-    partial.replace(job.path)
+    keep_scores(job.path, scores)
 
 
 @cache
-def _load_corpus(mnist: Path, qmnist: Path) -> WriterDigits:
+def load_corpus(mnist: Path, qmnist: Path) -> WriterDigits:
+    """Return MNIST's training set with its writers, read once for each process."""
     digits = data.load_mnist(mnist)
     return WriterDigits(digits, data.load_writers(qmnist, digits))
 
@@ -393,7 +392,7 @@ def _load_corpus(mnist: Path, qmnist: Path) -> WriterDigits:
 @cache
 def _load_background(mnist: Path, qmnist: Path, kind: str) -> data.Digits:
     background = data.load_bundled() if kind == "bundled" else data.load_mnist(mnist)
-    return without_validation(background, _load_corpus(mnist, qmnist))
+    return without_validation(background, load_corpus(mnist, qmnist))
 
 
 @cache
@@ -404,7 +403,16 @@ def _nobody(
     return enrol_nobody(recipe, digit, seed, _load_background(mnist, qmnist, background))
 
 
-def _read(path: Path) -> Scores:
+def keep_scores(path: Path, scores: Scores) -> None:
+    """Write a file of scores that is there whole or not at all."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **scores)
+    partial.replace(path)
+
+
+def read_scores(path: Path) -> Scores:
+    """Return what ``keep_scores`` has written."""
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
 

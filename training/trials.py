@@ -18,6 +18,7 @@ Indices = NDArray[np.int64]
 
 FOLDS = 5
 VALIDATION, DEV = 0, 1
+FOLD_NAMES = {"development": DEV, "validation": VALIDATION}
 MIN_IMAGES = 5
 IMPOSTORS = 300
 OTHERS = 500

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.published import published
+
 _HERE = Path(__file__).parent
 _FOLDERS = ("mnist", "qmnist", "omniglot")
 
@@ -15,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     parser = _parser()
     options = parser.parse_args(given)
-    options.command = f"{parser.prog} {shlex.join(_told(given))}"
+    options.command = f"{parser.prog} {shlex.join(published(given, _FOLDERS))}"
     # Heavy imports wait until the words are known to be good, so that --help answers at once.
     from benchmarks.captures import study  # noqa: PLC0415
     from training.errors import TrainingError  # noqa: PLC0415
@@ -26,15 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _told(given: Sequence[str]) -> list[str]:
-    """Return the command line as it may be published: folders of data by their kind alone."""
-    shown = list(given)
-    for name in _FOLDERS:
-        if f"--{name}" in shown:
-            shown[shown.index(f"--{name}") + 1] = name.upper()
-    return shown
 
 
 def _parser() -> argparse.ArgumentParser:

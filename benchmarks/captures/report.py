@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from serving.bundle import replace_file
 from training.capture import CAPTURES
 from training.metrics import Estimate, auc, bootstrap
+from training.synthesize import OTHER, OWN
 
-__all__ = ["write"]
+__all__ = ["KINDS", "write"]
 
 Scores = dict[str, NDArray[Any]]
 Chosen = NDArray[np.int64]
@@ -21,12 +22,11 @@ Chosen = NDArray[np.int64]
 _MOST_LOST = 0.02
 _LEAST_OTHER = 0.98
 _ROUNDS = 200
-_OWN, _OTHER = 0, 2
 _HEADS = (
     *("captured", "", "refused, %", "own called own"),
     *("probes: AUC", "lost", "enrolled: AUC", "lost"),
 )
-_KINDS = {
+KINDS = {
     "Omniglot": "characters of alphabets that training did not see (Omniglot)",
     "scribbles": "scribbles, by the generator that made the training's",
     "textures": "gratings, blobs, dots and the like, likewise",
@@ -70,7 +70,7 @@ class Row:
 def write(scores: Sequence[Scores], writers: Sequence[int], options: argparse.Namespace) -> str:
     """Write ``FOLD.json`` and ``FOLD.md`` to the folder of results; return the latter's text."""
     rows = [_row(scores, writers, capture.name, capture.says) for capture in CAPTURES]
-    others = {name: _other(scores, writers, name) for name in _KINDS}
+    others = {name: _other(scores, writers, name) for name in KINDS}
     straight = auc(*_pool(scores, "", np.arange(len(scores))))
     document = {
         "command": options.command,
@@ -98,7 +98,7 @@ def _row(scores: Sequence[Scores], writers: Sequence[int], name: str, says: str)
         name=name,
         says=says,
         refused=float(np.mean(np.concatenate([one[f"{name}.refused"] for one in scores]))),
-        own=float((labels == _OWN).mean()),
+        own=float((labels == OWN).mean()),
         probes=_side(scores, writers, f"{name}.probes.", everything),
         enrolment=_side(scores, writers, f"{name}.enrolled.", np.array(enrolled)),
     )
@@ -122,7 +122,7 @@ def _pool(scores: Sequence[Scores], prefix: str, chosen: Chosen) -> tuple[Any, A
 
 
 def _other(scores: Sequence[Scores], writers: Sequence[int], name: str) -> Estimate:
-    shares = np.array([(one[f"others.{name}.label"] == _OTHER).mean() for one in scores])
+    shares = np.array([(one[f"others.{name}.label"] == OTHER).mean() for one in scores])
     figure: Callable[[Chosen], float] = lambda chosen: float(shares[chosen].mean())  # noqa: E731
     return bootstrap(figure, writers, np.random.default_rng(0), _ROUNDS)
 
@@ -163,6 +163,6 @@ def _markdown(
         f"| anything else | called other | at least {_LEAST_OTHER} |",
         "|---|---|---|",
     )
-    for name, says in _KINDS.items():
+    for name, says in KINDS.items():
         met = others[name].value >= _LEAST_OTHER
         yield f"| {says} | {others[name]} | {'yes' if met else '**no**'} |"

@@ -1,8 +1,6 @@
 """Enrolments scored with pictures taken in other ways, on as many cores as there are."""
 
 import argparse
-import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,16 +13,24 @@ from numpy.typing import NDArray
 
 from benchmarks.captures import report
 from serving.images import encode_png
-from training import base, data, generator, nondigits
+from training import data, nondigits
 from training.capture import CAPTURES, read
-from training.config import RECIPES
+from training.config import DEFAULT, RECIPES
+from training.evaluate import (
+    Answer,
+    Scores,
+    answers,
+    decided_by,
+    keep_scores,
+    load_corpus,
+    read_scores,
+)
 from training.pipeline import learn
 from training.side_by_side import run_all
+from training.synthesize import OTHER
 from training.trials import (
-    DEV,
-    VALIDATION,
+    FOLD_NAMES,
     Trial,
-    WriterDigits,
     draw_trials,
     without_validation,
 )
@@ -32,11 +38,8 @@ from training.trials import (
 __all__ = ["run"]
 
 Images = NDArray[np.uint8]
-Scores = dict[str, NDArray[Any]]
 
-_FOLDS = {"development": DEV, "validation": VALIDATION}
 _DIGIT = 2
-_RECIPE = "default"
 # Of each enrolment; enough for a difference of AUCs, and a third of the benchmark's.
 _IMPOSTORS = 100
 # Of each kind that is no digit.
@@ -62,10 +65,10 @@ def run(options: argparse.Namespace) -> str:
     Raises:
         DataError: a file of the data is missing or damaged.
     """
-    folder = options.kept / f"{options.fold}-{_decided_by()}-seed{options.seed}"
+    folder = options.kept / f"{options.fold}-{decided_by(DEFAULT)}-seed{options.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     where = _Where(options.mnist, options.qmnist, options.omniglot, folder, options.seed)
-    corpus = _corpus(where)
+    corpus = load_corpus(where.mnist, where.qmnist)
     trials = draw_trials(
         corpus,
         _DIGIT,
@@ -73,11 +76,11 @@ def run(options: argparse.Namespace) -> str:
         options.enrolments,
         options.writers,
         options.seed,
-        fold=_FOLDS[options.fold],
+        fold=FOLD_NAMES[options.fold],
     )
     kinds = ["others", *(capture.name for capture in CAPTURES)]
     missing = [kind for kind in kinds if not _pictures(folder, kind).exists()]
-    jobs = [(kind, where, _FOLDS[options.fold]) for kind in missing]
+    jobs = [(kind, where, FOLD_NAMES[options.fold]) for kind in missing]
     run_all(_take_pictures, jobs, of=len(kinds), title="pictures", unit="kind")
     unscored = [trial for trial in trials if not _path(folder, trial).exists()]
     run_all(
@@ -87,31 +90,23 @@ def run(options: argparse.Namespace) -> str:
         title="enrolments",
         unit="enrolment",
     )
-    scores = [_read(_path(folder, trial)) for trial in trials]
+    scores = [read_scores(_path(folder, trial)) for trial in trials]
     return report.write(scores, [trial.writer for trial in trials], options)
-
-
-def _decided_by() -> str:
-    """Return a short name for what decides the scores, beside the code and the data."""
-    files = [base.HERE / name for name in (base.WEIGHTS, base.CALIBRATION)]
-    files.append(generator.HERE / generator.WEIGHTS)
-    weights = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
-    return f"{RECIPES[_RECIPE].sha256()[:8]}-weights{weights}"
 
 
 def _take_pictures(kind: str, where: _Where, fold: int) -> None:
     """Keep every 2 of the fold, taken in one way, or anything else; as the server reads it."""
     if kind == "others":
-        _keep(_pictures(where.kept, kind), **_others(where))
+        keep_scores(_pictures(where.kept, kind), _others(where))
         return
-    corpus = _corpus(where)
+    corpus = load_corpus(where.mnist, where.qmnist)
     [capture] = [capture for capture in CAPTURES if capture.name == kind]
     places = np.flatnonzero(corpus.by_folds(fold) & (corpus.digits.labels == _DIGIT))
     forms = [
         read(capture.make(corpus.digits.images[place], np.random.default_rng([where.seed, place])))
         for place in places.tolist()
     ]
-    _keep(_pictures(where.kept, kind), places=places, **_stack(forms))
+    keep_scores(_pictures(where.kept, kind), {"places": places} | _stack(forms))
 
 
 def _others(where: _Where) -> Scores:
@@ -143,7 +138,7 @@ def _stack(forms: Sequence[Images | None]) -> Scores:
 def _score_and_keep(trial: Trial, where: _Where) -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    _keep(_path(where.kept, trial), **_score(trial, where))
+    keep_scores(_path(where.kept, trial), _score(trial, where))
 
 
 def _score(trial: Trial, where: _Where) -> Scores:
@@ -151,10 +146,10 @@ def _score(trial: Trial, where: _Where) -> Scores:
 
     The latter for the first enrolment of a writer only, since each capture is one more enrolment.
     """
-    images = _corpus(where).digits.images
+    images = load_corpus(where.mnist, where.qmnist).digits.images
     probes = {"genuine": trial.genuine, "impostors": trial.impostors[:_IMPOSTORS]}
     answer = _enrol(images[trial.enrolled], where)
-    scores: Scores = {f"{name}.llr": answer(images[at])[1] for name, at in probes.items()}
+    scores: Scores = {f"{name}.llr": answer(images[at])["llr"] for name, at in probes.items()}
     for capture in CAPTURES:
         taken = _taken(where.kept, capture.name)
         for name, at in probes.items():
@@ -166,11 +161,11 @@ def _score(trial: Trial, where: _Where) -> Scores:
         if trial.turn == 0 and not refused.any():
             again = _enrol(forms, where)
             for name, at in probes.items():
-                scores[f"{capture.name}.enrolled.{name}.llr"] = again(images[at])[1]
-    others = _read(_pictures(where.kept, "others"))
-    for name in ("Omniglot", "scribbles", "textures"):
-        labels = answer(others[f"{name}.forms"])[0].argmax(axis=1)
-        scores[f"others.{name}.label"] = np.where(others[f"{name}.refused"], 2, labels)
+                scores[f"{capture.name}.enrolled.{name}.llr"] = again(images[at])["llr"]
+    others = read_scores(_pictures(where.kept, "others"))
+    for name in report.KINDS:
+        labels = answer(others[f"{name}.forms"])["probabilities"].argmax(axis=1)
+        scores[f"others.{name}.label"] = np.where(others[f"{name}.refused"], OTHER, labels)
     return scores
 
 
@@ -186,41 +181,26 @@ class _Taken:
         rows = [self._row[int(place)] for place in at]
         return self._forms[rows], self._refused[rows]
 
-    def answer(self, ask: Any, at: NDArray[np.int64]) -> tuple[Any, Any]:
+    def answer(self, ask: Answer, at: NDArray[np.int64]) -> tuple[Any, Any]:
         """Return probabilities and LLR; what is refused is surely "other"."""
         forms, refused = self.of(at)
-        probabilities, llr = ask(forms)
-        other = np.array([0.0, 0.0, 1.0])
-        return np.where(refused[:, None], other, probabilities), np.where(refused, _REFUSED, llr)
+        found = ask(forms)
+        probabilities = np.where(refused[:, None], np.eye(3)[OTHER], found["probabilities"])
+        return probabilities, np.where(refused, _REFUSED, found["llr"])
 
 
-def _enrol(forms: Images, where: _Where) -> Any:
-    """Return what answers for an enrolment: probabilities (n, 3) and LLR (n,) of images."""
-    learned = learn(forms, _DIGIT, RECIPES[_RECIPE], _background(where), where.seed)
-    graph = learned.classifier.graph()
-
-    def answer(images: Images) -> tuple[Any, Any]:
-        with torch.inference_mode():
-            probabilities, llr = graph(torch.from_numpy(images))
-        return probabilities.numpy(), llr.numpy()
-
-    return answer
-
-
-@cache
-def _corpus(where: _Where) -> WriterDigits:
-    digits = data.load_mnist(where.mnist)
-    return WriterDigits(digits, data.load_writers(where.qmnist, digits))
+def _enrol(forms: Images, where: _Where) -> Answer:
+    return answers(learn(forms, _DIGIT, RECIPES[DEFAULT], _background(where), where.seed))
 
 
 @cache
 def _background(where: _Where) -> data.Digits:
-    return without_validation(data.load_bundled(), _corpus(where))
+    return without_validation(data.load_bundled(), load_corpus(where.mnist, where.qmnist))
 
 
 @cache
 def _taken(folder: Path, kind: str) -> _Taken:
-    return _Taken(_read(_pictures(folder, kind)))
+    return _Taken(read_scores(_pictures(folder, kind)))
 
 
 def _pictures(folder: Path, kind: str) -> Path:
@@ -229,15 +209,3 @@ def _pictures(folder: Path, kind: str) -> Path:
 
 def _path(folder: Path, trial: Trial) -> Path:
     return folder / f"writer{trial.writer}-turn{trial.turn}.npz"
-
-
-def _keep(path: Path, **arrays: NDArray[Any]) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    partial.replace(path)
-
-
-def _read(path: Path) -> Scores:
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)

@@ -6,7 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.published import published
+
 _HERE = Path(__file__).parent
+_FOLDERS = ("mnist", "qmnist")
 _EPILOG = """\
 examples:
   python -m benchmarks.variants judge --mnist MNIST --qmnist QMNIST
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     if options.verb == "sheet" and (options.mnist is None) != (options.qmnist is None):
         parser.error("sheet: --mnist and --qmnist belong together")
-    options.command = f"{parser.prog} {shlex.join(_told(given))}"
+    options.command = f"{parser.prog} {shlex.join(published(given, _FOLDERS))}"
     # Heavy imports wait until a verb is known, so that --help answers at once.
     import torch  # noqa: PLC0415
 
@@ -44,17 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser.prog} {options.verb}: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _told(given: Sequence[str]) -> list[str]:
-    """Return the command line as it may be published: folders of data by their kind alone."""
-    shown = list(given)
-    for name in ("mnist", "qmnist"):
-        flag, kind = f"--{name}", name.upper()
-        if flag in shown:
-            shown[shown.index(flag) + 1] = kind
-        shown = [f"{flag}={kind}" if word.startswith(f"{flag}=") else word for word in shown]
-    return shown
 
 
 def _parser() -> argparse.ArgumentParser:

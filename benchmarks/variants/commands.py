@@ -14,13 +14,13 @@ import torch
 from benchmarks.variants import identity, report, sheet
 from benchmarks.variants.judges import FILES, JudgeConfig, load_judges, train_judges
 from benchmarks.variants.measures import NEIGHBOURS
-from benchmarks.variants.population import FOLD_NAMES, Population, Subject, gather, subjects
+from benchmarks.variants.population import Population, Subject, gather, subjects
 from benchmarks.variants.study import Record, study_others, study_shipped
 from serving.bundle import replace_file
 from training import base, data, generator, stroke
 from training.config import DEFAULT, RECIPES, SEED
 from training.side_by_side import run_all
-from training.trials import WriterDigits
+from training.trials import FOLD_NAMES, WriterDigits
 
 _DIGIT = 2
 _OTHERS, _SHIPPED = "others", "shipped"

@@ -14,12 +14,11 @@ from training import base
 from training.base.network import Base, embed
 from training.data import Digits
 from training.morphometry import measure
-from training.trials import DEV, VALIDATION, Trial, WriterDigits, draw_trials
+from training.trials import VALIDATION, Trial, WriterDigits, draw_trials
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 
-FOLD_NAMES = {"development": DEV, "validation": VALIDATION}
 _AXES = 5
 _MEASURED = 1500
 _NEGATIVES = 1000

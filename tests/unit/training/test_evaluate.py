@@ -50,11 +50,11 @@ def test_scores_on_another_base_are_kept_apart(
 ) -> None:
     """New weights mean new scores for the recipes on the base, and for no others."""
     names = ("seed", "remedied", "default", "pixel-cosine")
-    before = {name: evaluate._decided_by(name) for name in names}
+    before = {name: evaluate.decided_by(name) for name in names}
     for file in (base.WEIGHTS, base.CALIBRATION):
         (tmp_path / file).write_bytes(b"other")
     monkeypatch.setattr(base, "HERE", tmp_path)
-    after = {name: evaluate._decided_by(name) for name in names}
+    after = {name: evaluate.decided_by(name) for name in names}
 
     assert {name for name in names if before[name] != after[name]} == {"default"}
     assert before["seed"] == "3edf64ed"
