@@ -144,7 +144,7 @@ def _pretrain_base(writers: "WriterDigits", options: argparse.Namespace) -> Path
         raise DataError("--omniglot: the base learns from it what is no digit; name its folder")
     characters = data.load_omniglot(options.omniglot / "images_background_small1.zip")
     config = shorten(PretrainConfig(), options.steps)
-    return pretrain(writers, characters, config, options.out, options.seed)
+    return pretrain(writers, characters.images, config, options.out, options.seed)
 
 
 def _pretrain_generator(writers: "WriterDigits", options: argparse.Namespace) -> Path:

@@ -15,7 +15,8 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import compress
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,32 @@ def load_bundled() -> Digits:
     return Digits(table[:, :-1].reshape(-1, 28, 28).copy(), table[:, -1].copy())
 
 
+@dataclass(frozen=True)
+class Characters:
+    """Characters of other alphabets.
+
+    Attributes:
+        images: bool (n, 105, 105), True = ink.
+        names: alphabet and character that each of them shows, like ``Greek/character09``.
+    """
+
+    images: NDArray[np.bool_]
+    names: tuple[str, ...]
+
+    @property
+    def alphabets(self) -> frozenset[str]:
+        """Names of the alphabets."""
+        return frozenset(name.split("/")[0] for name in self.names)
+
+    def besides(self, known: "Characters") -> "Characters":
+        """Return those of alphabets that ``known`` has nothing of.
+
+        Omniglot's two small sets share Greek and Latin, the same drawings under the same names.
+        """
+        new = [not name.startswith(tuple(f"{a}/" for a in known.alphabets)) for name in self.names]
+        return Characters(self.images[new], tuple(compress(self.names, new)))
+
+
 def load_mnist(folder: Path) -> Digits:
     """Return MNIST's 60,000 training images from the official files, gzipped or not."""
     images, labels = (read_idx(_find(folder, name)) for name in _IMAGES)
@@ -105,8 +132,8 @@ def load_writers(folder: Path, digits: Digits) -> NDArray[np.int32]:
     return rows[:, _WRITER_COLUMN].astype(np.int32)
 
 
-def load_omniglot(path: Path) -> NDArray[np.bool_]:
-    """Return the characters in one of Omniglot's zip files, bool (n, 105, 105), True = ink.
+def load_omniglot(path: Path) -> Characters:
+    """Return the characters in one of Omniglot's zip files, in the order of their names.
 
     Raises:
         DataError: the file is missing or damaged, or a picture in it is not as described.
@@ -119,7 +146,8 @@ def load_omniglot(path: Path) -> NDArray[np.bool_]:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not characters:
         raise DataError(f"{path}: expected PNG files, found none")
-    return np.stack(characters)
+    kinds = [PurePosixPath(name).parts[-3:-1] for name in names]
+    return Characters(np.stack(characters), tuple("/".join(kind) for kind in kinds))
 
 
 def _is_picture(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serving.bundle import replace_file
 from training.capture import CAPTURES
-from training.metrics import Estimate, auc, bootstrap
+from training.metrics import Estimate, auc, bootstrap, bootstrap_crossed
 from training.synthesize import OTHER, OWN
 
 __all__ = ["KINDS", "write"]
@@ -122,9 +122,9 @@ def _pool(scores: Sequence[Scores], prefix: str, chosen: Chosen) -> tuple[Any, A
 
 
 def _other(scores: Sequence[Scores], writers: Sequence[int], name: str) -> Estimate:
-    shares = np.array([(one[f"others.{name}.label"] == OTHER).mean() for one in scores])
-    figure: Callable[[Chosen], float] = lambda chosen: float(shares[chosen].mean())  # noqa: E731
-    return bootstrap(figure, writers, np.random.default_rng(0), _ROUNDS)
+    called = np.array([one[f"others.{name}.label"] == OTHER for one in scores], dtype=np.float64)
+    kinds = scores[0][f"others.{name}.kind"].tolist()
+    return bootstrap_crossed(called, writers, kinds, np.random.default_rng(0), _ROUNDS)
 
 
 def _markdown(
@@ -141,7 +141,8 @@ def _markdown(
         f"{len(set(writers))} writers, {len(scores)} enrolments of one 2 each,",
         f"AUC {straight:.3f} with pictures as they are. Every picture file goes through the",
         "server's decoding and normalising; what it refuses counts as called other. In brackets:",
-        "95 % interval of the difference, bootstrapped by writer.",
+        "95 % interval of the difference, bootstrapped by writer; of what is called other, by",
+        "writer and by character, since every hand was shown the same pictures.",
         "",
         "```sh",
         options.command,
@@ -165,4 +166,5 @@ def _markdown(
     )
     for name, says in KINDS.items():
         met = others[name].value >= _LEAST_OTHER
-        yield f"| {says} | {others[name]} | {'yes' if met else '**no**'} |"
+        pictures = len(scores[0][f"others.{name}.label"])
+        yield f"| {pictures:,} {says} | {others[name]} | {'yes' if met else '**no**'} |"

@@ -42,7 +42,7 @@ Images = NDArray[np.uint8]
 _DIGIT = 2
 # Of each enrolment; enough for a difference of AUCs, and a third of the benchmark's.
 _IMPOSTORS = 100
-# Of each kind that is no digit.
+# Scribbles, and textures.
 _OTHERS = 1000
 # What the server refuses is taken for nobody's hand.
 _REFUSED = -1e3
@@ -110,20 +110,32 @@ def _take_pictures(kind: str, where: _Where, fold: int) -> None:
 
 
 def _others(where: _Where) -> Scores:
-    """Return characters of other alphabets, of which none was trained on, and scribbles."""
+    """Return characters of alphabets of which none was trained on, and what a program scrawls.
+
+    Each with its kind: what it shows, as pictures of a character resemble each other.
+    """
     random = np.random.default_rng(where.seed)
-    masks = data.load_omniglot(where.omniglot / "images_background_small2.zip")
+    learned, more = (
+        data.load_omniglot(where.omniglot / f"images_background_small{part}.zip") for part in (1, 2)
+    )
+    unseen = more.besides(learned)
     characters = [
         read(encode_png(np.where(mask, 30, 230).astype(np.uint8).repeat(2, 0).repeat(2, 1)))
-        for mask in random.permutation(masks)[:_OTHERS]
+        for mask in unseen.images
     ]
     scribbles = [read(encode_png(nondigits.scribble(random))) for _ in range(_OTHERS)]
     textures = [read(encode_png(nondigits.texture(random))) for _ in range(_OTHERS)]
-    named = {"Omniglot": characters, "scribbles": scribbles, "textures": textures}
+    _, shown = np.unique(unseen.names, return_inverse=True)
+    alone = np.arange(_OTHERS)
+    named = {
+        "Omniglot": (characters, shown),
+        "scribbles": (scribbles, alone),
+        "textures": (textures, alone),
+    }
     return {
         f"{name}.{key}": value
-        for name, forms in named.items()
-        for key, value in _stack(forms).items()
+        for name, (forms, kinds) in named.items()
+        for key, value in (_stack(forms) | {"kind": kinds}).items()
     }
 
 
@@ -166,6 +178,7 @@ def _score(trial: Trial, where: _Where) -> Scores:
     for name in report.KINDS:
         labels = answer(others[f"{name}.forms"])["probabilities"].argmax(axis=1)
         scores[f"others.{name}.label"] = np.where(others[f"{name}.refused"], OTHER, labels)
+        scores[f"others.{name}.kind"] = others[f"{name}.kind"]
     return scores
 
 

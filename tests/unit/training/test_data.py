@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.data import Digits, load_bundled, load_mnist, load_omniglot, load_writers, read_idx
+from training.data import (
+    Characters,
+    Digits,
+    load_bundled,
+    load_mnist,
+    load_omniglot,
+    load_writers,
+    read_idx,
+)
 from training.errors import DataError
 
 IMAGES = np.arange(3 * 784, dtype=np.uint8).reshape(3, 28, 28)
@@ -118,12 +126,27 @@ def png(side: int) -> bytes:
 
 def test_omniglot(tmp_path: Path) -> None:
     """Black ink comes out True, in the order of the names, without a Mac's resource files."""
-    pictures = {"b/2.png": png(105), "a/1.png": png(105), "__MACOSX/a/1.png": b"", "a/": b""}
+    pictures = {
+        "set/B/x/2.png": png(105), "set/A/y/1.png": png(105), "__MACOSX/a/1.png": b"", "a/": b"",
+    }  # fmt: skip
 
     characters = load_omniglot(omniglot(tmp_path / "small.zip", pictures))
 
-    assert characters.shape == (2, 105, 105)
-    assert np.argwhere(characters[0]).tolist() == [[5, 3]]
+    assert characters.names == ("A/y", "B/x")
+    assert characters.images.shape == (2, 105, 105)
+    assert np.argwhere(characters.images[0]).tolist() == [[5, 3]]
+
+
+def test_alphabets_that_were_learned_are_left_out() -> None:
+    """All of them, other drawings and other characters too; the sets share alphabets."""
+    images = np.arange(4 * 105 * 105).reshape(4, 105, 105) % 2 == 0
+    learned = Characters(images[:1], ("Greek/character01",))
+    more = Characters(images, ("Greek/character01", "Greek/character02", "Gr/x", "Tagalog/x"))
+
+    unseen = more.besides(learned)
+
+    assert unseen.names == ("Gr/x", "Tagalog/x")
+    np.testing.assert_array_equal(unseen.images, images[2:])
 
 
 @pytest.mark.parametrize(
