@@ -91,10 +91,11 @@ def hand_vae(
             for value in (generator.mean, generator.between, generator.within)
         )
     )
-    hand = enrol(hands, mean.numpy().astype(np.float64))
-    spread = hand.spread * config.spread**2
-    known = Hand(hand.middle, spread, hand.shared)
-    return HandVae(generator, digit, known, config.sharpness).eval()
+    latents = mean.numpy().astype(np.float64)
+    hand = enrol(hands, latents)
+    middle = hand.middle + config.pull * (latents.mean(axis=0) - hand.middle)
+    drawn = Hand(middle, hand.spread * config.spread**2, hand.shared)
+    return HandVae(generator, digit, drawn, config.sharpness).eval()
 
 
 def _principal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ class TrainConfig:
     """
 
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
-    steps: int = 7000
+    steps: int = 21_000
     batch: int = 256
     rate: float = 2e-3
     decay: float = 1e-3

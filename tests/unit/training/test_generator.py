@@ -81,6 +81,18 @@ def test_the_prior_of_a_hand_is_its_next_picture(population):
     )
 
 
+def test_a_hand_is_pulled_towards_what_was_enrolled(population):
+    forms = np.random.default_rng(0).integers(0, 256, (2, 28, 28), dtype=np.uint8)
+    with torch.inference_mode():
+        mean, _ = population.encode(torch.from_numpy(forms).float() / 255, torch.tensor([3, 3]))
+    expected, half, enrolled = (
+        hand_vae(population, 3, forms, HandConfig(pull=share)).middle for share in (0.0, 0.5, 1.0)
+    )
+    torch.testing.assert_close(enrolled, mean.mean(dim=0), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(half, (expected + enrolled) / 2)
+    assert not torch.allclose(expected, enrolled)
+
+
 def test_style_takes_away_what_is_the_writers_and_keeps_what_is_the_pictures(population):
     forms = np.zeros((1, 28, 28), np.uint8)
     vae = hand_vae(population, 3, forms, HandConfig())
