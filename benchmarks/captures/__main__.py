@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in (
         ("mnist", "folder of the official MNIST training files"),
         ("qmnist", "folder of qmnist-train-labels-idx2-int"),
-        ("omniglot", "folder of images_background_small2.zip"),
+        ("omniglot", "folder of images_background_small1.zip and ...small2.zip"),
     ):
         parser.add_argument(f"--{name}", type=Path, required=True, help=what, metavar="DIR")
     parser.add_argument(
