@@ -1,6 +1,7 @@
 """The work alone, in a process of its own: onnxruntime, and what must be around it, no server.
 
-Run as a helper; see ``_JOBS`` for what it can be asked. Sessions have the service's own options.
+Run as a helper; see ``_JOBS`` for what it can be asked. Sessions have the service's own options;
+those that are to have several threads inside have onnxruntime's.
 """
 
 import json
@@ -22,6 +23,9 @@ from serving.bundle import CLASSIFIER, DECODER, discover
 from serving.images import ImageLimits, decode, encode_png, to_mnist_form
 from serving.runtime import open_session
 
+# isort: split
+import onnxruntime  # after serving.runtime, which turns its telemetry off
+
 __all__ = ["main"]
 
 _LIMITS = ImageLimits(max_encoded_bytes=16 << 20, max_pixels=20 << 20)
@@ -29,14 +33,20 @@ Work = Callable[[], Any]
 
 
 @cache
-def _session(models: str, graph: str) -> Any:
+def _session(models: str, graph: str, inside: int = 1) -> Any:
+    """Return a session; ``inside`` threads share the work of each call."""
     [folder] = discover(Path(models)).values()
-    return open_session((folder / graph).read_bytes())
+    content = (folder / graph).read_bytes()
+    if inside == 1:
+        return open_session(content)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = inside
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _classify(models: str, images: NDArray[np.uint8], chunk: int) -> Work:
+def _classify(models: str, images: NDArray[np.uint8], chunk: int, inside: int = 1) -> Work:
     """Return the work of classifying the images, ``chunk`` of them a call."""
-    run = _session(models, CLASSIFIER).run
+    run = _session(models, CLASSIFIER, inside).run
     parts = [images[start : start + chunk] for start in range(0, len(images), chunk)]
     return lambda: [run(None, {"images": part}) for part in parts]
 
@@ -111,7 +121,7 @@ def _images(file: str) -> NDArray[np.uint8]:
 
 def _classify_job(job: dict[str, Any]) -> dict[str, float]:
     images = _images(job["images"])
-    work = _classify(job["models"], images, job["chunk"])
+    work = _classify(job["models"], images, job["chunk"], job.get("inside", 1))
     return {"rate": len(images) * _rate(work, job["threads"], job["seconds"])}
 
 

@@ -35,20 +35,27 @@ def _group(stage: Stage, name: str, profile: str, threads: int) -> Group:
     contenders += [
         stage.shooting(served, case, load, f"service, {load.in_flight} in flight") for load in LOADS
     ]
+    if name not in _FILES:
+        contenders.append(
+            stage.shooting(stage.empty(), case, LOADS[0], "empty handler, 1 in flight")
+        )
     load = f"{profile}, {threads} thread{'s' if threads > 1 else ''}"
     return Group("batch", case.title, load, "rate", [one.name for one in alone], contenders)
 
 
 def _run(stage: Stage, rows: int, profile: str, threads: int) -> list[Measure]:
-    """Return onnxruntime alone, in one call and, if that is another thing, in chunks."""
-    images = stage.images_file(rows)
-    chunks = {"session.run": rows}
+    """Return onnxruntime alone, in one call and, if that is another thing, in chunks.
+
+    Each thread has a call of its own, which a lone request cannot give to two; so there is also one
+    call at a time, whose work the threads share inside.
+    """
+    details = {"images": stage.images_file(rows), "chunk": rows, "threads": threads}
+    ways: dict[str, dict[str, int]] = {"session.run": {}}
     if rows > CLASSIFY_ROWS:
-        chunks[f"session.run by {CLASSIFY_ROWS}"] = CLASSIFY_ROWS
-    return [
-        stage.alone(name, "classify", profile, images=images, chunk=chunk, threads=threads)
-        for name, chunk in chunks.items()
-    ]
+        ways[f"session.run by {CLASSIFY_ROWS}"] = {"chunk": CLASSIFY_ROWS}
+    if threads > 1:
+        ways["session.run, one call at a time"] = {"threads": 1, "inside": threads}
+    return [stage.alone(name, "classify", profile, **details | way) for name, way in ways.items()]
 
 
 def _read(stage: Stage, name: str, profile: str, threads: int) -> list[Measure]:
