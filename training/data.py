@@ -89,15 +89,20 @@ class Characters:
     @property
     def alphabets(self) -> frozenset[str]:
         """Names of the alphabets."""
-        return frozenset(name.split("/")[0] for name in self.names)
+        return frozenset(map(_alphabet, self.names))
 
     def besides(self, known: "Characters") -> "Characters":
         """Return those of alphabets that ``known`` has nothing of.
 
         Omniglot's two small sets share Greek and Latin, the same drawings under the same names.
         """
-        new = [not name.startswith(tuple(f"{a}/" for a in known.alphabets)) for name in self.names]
+        seen = known.alphabets
+        new = [_alphabet(name) not in seen for name in self.names]
         return Characters(self.images[new], tuple(compress(self.names, new)))
+
+
+def _alphabet(name: str) -> str:
+    return name.split("/", maxsplit=1)[0]
 
 
 def load_mnist(folder: Path) -> Digits:

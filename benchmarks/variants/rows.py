@@ -132,21 +132,19 @@ def _attributes(records: Mapping[int, Record]) -> Iterator[Line]:
         yield Line(5, f"{name}: share of the digit, steered minus not", digit, ">= -0.02",
                    digit[SHIPPED].value >= -0.02)  # fmt: skip
         for key, says in (
-            ("own-share", "share of own, steered minus not"),
-            (
-                "own-share-veiled",
-                "share of own by a judge that is not shown what was asked, steered minus not",
-            ),
+            ("own-share", "share of own"),
+            ("own-share-veiled", "share of own by a judge that is not shown what was asked"),
         ):
             made, real = kept(key, name), kept_by_real(key, name)
             own = {SHIPPED: estimate(records, made), REAL: estimate(records, real)}
-            yield Line(5, f"{name}: {says}", own, ">= -0.02", own[SHIPPED].value >= -0.02)
+            lost = f"{name}: {says}, steered minus not"
+            yield Line(5, lost, own, ">= -0.02", own[SHIPPED].value >= -0.02)
             beyond = _one(records, minus(made, real))
-            yield Line(5, f"{name}: {says}, beyond real own pictures steered alike", beyond,
+            yield Line(5, f"{lost}, beyond real own pictures steered alike", beyond,
                        ">= -0.02", beyond[SHIPPED].value >= -0.02)  # fmt: skip
             ahead = minus(mean(f"{key}/steered {name}"), mean(f"{key}/{REAL} steered {name}"))
-            yield Line(5, f"{name}: {says.replace('steered minus not', 'steered')}, minus that of "
-                       "real own pictures steered alike", _one(records, ahead))  # fmt: skip
+            yield Line(5, f"{name}: {says}, steered, minus that of real own pictures steered alike",
+                       _one(records, ahead))  # fmt: skip
         left = _one(records, kept_at_like_push("own-share", name))
         yield Line(5, f"{name}: share of own, steered minus what a push as large as that of these "
                    "real pictures leaves of it", left)  # fmt: skip
