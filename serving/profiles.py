@@ -5,18 +5,17 @@ bad bundle stops the start and is named. Once loaded, finding a profile is one d
 however many there are.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from serving.bundle import Manifest, discover, load
+from serving.bundle import Manifest, load
 from serving.errors import BundleError, UnknownProfile
 from serving.model import Model
 
-__all__ = ["Profile", "Profiles", "load_profile", "load_profiles"]
+__all__ = ["Profile", "Profiles", "load_profile"]
 
 log = structlog.get_logger(__name__)
 
@@ -93,21 +92,3 @@ def load_profile(folder: Path) -> Profile:
         golden_difference=model.golden_difference,
     )
     return Profile(bundle.manifest, bundle.digest, bundle.created, model)
-
-
-async def load_profiles(root: Path, default: str) -> Profiles:
-    """Load every profile under ``root``, one after another, in a thread; can be cancelled between.
-
-    Args:
-        root: folder of all profiles.
-        default: name of the default profile, or empty.
-
-    Raises:
-        BundleError: a bundle breaks its contract, or there is none to load.
-        ModelFault: a graph does.
-    """
-    profiles = {
-        name: await asyncio.to_thread(load_profile, folder)
-        for name, folder in discover(root).items()
-    }
-    return Profiles(profiles, default)

@@ -18,8 +18,9 @@ import structlog
 from serving.bundle import current, homes
 from serving.catalogue import Catalogue
 from serving.errors import BundleError, OnehandError
+from serving.loader import Loader
 from serving.metrics import Metrics
-from serving.profiles import Profile, Profiles, load_profile
+from serving.profiles import Profile, Profiles
 
 __all__ = ["Reloader", "Wanted", "glance"]
 
@@ -58,17 +59,21 @@ def glance(root: Path, in_force: Mapping[str, str]) -> dict[str, Wanted]:
 class Reloader:
     """Keeps the profiles in force to what the folder asks for."""
 
-    def __init__(self, root: Path, default: str, catalogue: Catalogue, metrics: Metrics) -> None:
+    def __init__(
+        self, root: Path, default: str, loader: Loader, catalogue: Catalogue, metrics: Metrics
+    ) -> None:
         """Make one that does nothing yet.
 
         Args:
             root: folder of all profiles.
             default: name of the default profile, or empty.
+            loader: loads profiles.
             catalogue: where profiles are published.
             metrics: told of what is loaded, refused and removed.
         """
         self._root = root
         self._default = default
+        self._loader = loader
         self._catalogue = catalogue
         self._metrics = metrics
         self._refused: dict[str, Wanted] = {}
@@ -130,10 +135,15 @@ class Reloader:
             if want.version == versions.get(name) or name in self._refused:
                 continue
             try:
-                loaded[name] = await asyncio.to_thread(_prove, self._root / name, want)
+                loaded[name] = await self._prove(self._root / name, want)
             except Exception as error:  # noqa: BLE001 - whatever foreign bytes make a library raise
                 self._refuse(name, want, error)
         return loaded
+
+    async def _prove(self, home: Path, want: Wanted) -> Profile:
+        if want.problem:
+            raise BundleError(want.problem)
+        return await self._loader.load(home / want.version)
 
     def _put_in_force(
         self, in_force: Mapping[str, Profile], loaded: Mapping[str, Profile], gone: Set[str]
@@ -193,9 +203,3 @@ def _listing(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
     return tuple(sorted((n, s.st_ino, s.st_size, s.st_ctime_ns) for n, s in found))
-
-
-def _prove(home: Path, want: Wanted) -> Profile:
-    if want.problem:
-        raise BundleError(want.problem)
-    return load_profile(home / want.version)

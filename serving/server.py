@@ -23,12 +23,12 @@ from serving.health import Health
 from serving.inference import Inference
 from serving.limits import Limits
 from serving.listeners import Listeners
+from serving.loader import Loader
 from serving.metrics import Metrics
 from serving.oip import service as oip
 from serving.pictures import PictureReader
 from serving.ports import HealthPort
 from serving.processes import show_process
-from serving.profiles import load_profiles
 from serving.reload import Reloader
 from serving.rpc import Router
 from serving.security import Security
@@ -83,6 +83,7 @@ class Server:
     _tracing: Tracing | None
     _endpoint: MetricsEndpoint | None
     _tell: Tell
+    _loader: Loader
     _reloader: Reloader
     _watching: "asyncio.Task[None] | None" = field(default=None, init=False)
 
@@ -110,7 +111,7 @@ class Server:
             ModelFault: a model does.
         """
         settings = self.settings
-        profiles = await load_profiles(settings.models, settings.default_profile)
+        profiles = await self._loader.load_all(settings.models, settings.default_profile)
         self.catalogue.publish(profiles)
         self.metrics.show_profiles(profiles.all())
         self.metrics.ready.set(1)
@@ -155,6 +156,7 @@ class Server:
             await self._probes.stop(_CUT_SECONDS)
         if self._watching:
             self._watching.cancel()
+        self._loader.close()
         await asyncio.to_thread(self.threads.close)
         if self._tracing:
             await asyncio.to_thread(self._tracing.close)
@@ -197,6 +199,7 @@ def create_server(
     metrics = Metrics(CollectorRegistry(), (region,) if region else ())
     threads = Threads.start(settings, metrics)
     catalogue = Catalogue()
+    loader = Loader()
     admission = Admission(settings.max_in_flight, settings.max_queued_bytes, metrics)
     security = Security.from_settings(settings, metrics)
     tracing = open_tracing(settings)
@@ -237,7 +240,8 @@ def create_server(
         _tracing=tracing,
         _endpoint=endpoint,
         _tell=tell or log.info,
-        _reloader=Reloader(settings.models, settings.default_profile, catalogue, metrics),
+        _loader=loader,
+        _reloader=Reloader(settings.models, settings.default_profile, loader, catalogue, metrics),
     )
 
 

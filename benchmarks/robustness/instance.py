@@ -14,7 +14,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -138,12 +138,10 @@ class Instance:
         found, row = [], [self.pid]
         while row:
             pid = row.pop()
-            found.append(pid)
-            try:
+            with suppress(OSError):  # it has ended meanwhile
                 tasks = list(Path(f"/proc/{pid}/task").iterdir())
-                row += [int(c) for t in tasks for c in (t / "children").read_text().split()]
-            except OSError:  # it has ended meanwhile
-                found.remove(pid)
+                found.append(pid)
+                row += [child for task in tasks for child in _children(task)]
         return found
 
     def resources(self) -> Resources:
@@ -206,3 +204,10 @@ def serving(*flags: str) -> Iterator[Instance]:
         yield instance
     finally:
         instance.close()
+
+
+def _children(task: Path) -> list[int]:
+    """Return the pid of each process that a thread has started; none if it has ended meanwhile."""
+    with suppress(OSError):
+        return [int(child) for child in (task / "children").read_text().split()]
+    return []

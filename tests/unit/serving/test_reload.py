@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from serving import bundle, reload
+from serving import bundle, loader
 from serving.bundle import CLASSIFIER, CURRENT, GOLDEN, MANIFEST
 from serving.catalogue import Catalogue
 from serving.errors import BundleError
+from serving.loader import Loader
 from serving.metrics import Metrics
-from serving.profiles import Profile, load_profiles
+from serving.profiles import Profile
 from serving.reload import Reloader, glance
 from tests import bundles
 
@@ -43,11 +44,12 @@ class Watched:
         self.default = default
         self.catalogue = Catalogue()
         self.metrics = Metrics(CollectorRegistry())
-        self.reloader = Reloader(root, default, self.catalogue, self.metrics)
+        self.loader = Loader()
+        self.reloader = Reloader(root, default, self.loader, self.catalogue, self.metrics)
 
     async def begin(self) -> "Watched":
         """Put into force what is in the folder now."""
-        self.catalogue.publish(await load_profiles(self.root, self.default))
+        self.catalogue.publish(await self.loader.load_all(self.root, self.default))
         self.metrics.show_profiles(self.catalogue.all())
         return self
 
@@ -73,13 +75,13 @@ async def watched(tmp_path: Path) -> Watched:
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The versions that are read and proven, in order."""
     seen: list[str] = []
-    load_profile = reload.load_profile
+    load_profile = loader.load_profile
 
     def note(folder: Path) -> Profile:
         seen.append(folder.name)
         return load_profile(folder)
 
-    monkeypatch.setattr(reload, "load_profile", note)
+    monkeypatch.setattr(loader, "load_profile", note)
     return seen
 
 
@@ -224,7 +226,7 @@ async def test_unforeseen_error_is_a_refusal(
         raise MemoryError(folder.name)
 
     bundles.build(watched.root, seed=1)
-    monkeypatch.setattr(reload, "load_profile", fail)
+    monkeypatch.setattr(loader, "load_profile", fail)
 
     await watched.reloader.look()
 
@@ -322,7 +324,7 @@ async def test_nothing_is_published_after_the_stop(
 ) -> None:
     """A load that is under way at the stop ends unseen."""
     begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
-    load_profile = reload.load_profile
+    load_profile = loader.load_profile
 
     def slow(folder: Path) -> Profile:
         begun.set()
@@ -331,7 +333,7 @@ async def test_nothing_is_published_after_the_stop(
         ended.set()
         return profile
 
-    monkeypatch.setattr(reload, "load_profile", slow)
+    monkeypatch.setattr(loader, "load_profile", slow)
     bundles.build(watched.root, seed=1)
     watched.reloader.start(seconds=0.01)
     await until(begun.is_set)
