@@ -16,6 +16,7 @@ examples:
   python -m benchmarks.variants run --mnist MNIST --qmnist QMNIST --writers 8
   python -m benchmarks.variants run --mnist MNIST --qmnist QMNIST --fold validation --writers 50
   python -m benchmarks.variants bytes --models exported
+  python -m benchmarks.variants memory --models exported
   python -m benchmarks.variants sheet --mnist MNIST --qmnist QMNIST --out runs/variants/sheet.png
   python -m benchmarks.variants sheet --out docs/variants.png
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         ("judge", "train the judges, about 20 minutes on one core"),
         ("run", "study writers one by one, then write the tables; stopped, it can be gone on with"),
         ("bytes", "row 8: ask real servers for the same variants, and compare their bytes"),
+        ("memory", "row 9: ask real servers for ever more variants, and watch their memory"),
         ("sheet", "real, augmented and generated pictures side by side, as a PNG"),
     ):
         verb = verbs.add_parser(name, help=text, description=text)
@@ -95,8 +97,12 @@ def _add_run(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_bytes(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--models", type=Path, default=Path("exported"), metavar="DIR")
+    _add_memory(verb)
     verb.add_argument("--count", type=int, default=1000, help="variants of each request (1000)")
+
+
+def _add_memory(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--models", type=Path, default=Path("exported"), metavar="DIR")
     _add_results(verb)
 
 
@@ -157,7 +163,13 @@ def _add_results(verb: argparse.ArgumentParser) -> None:
     )
 
 
-_FLAGS = {"judge": _add_judge, "run": _add_run, "bytes": _add_bytes, "sheet": _add_sheet}
+_FLAGS = {
+    "judge": _add_judge,
+    "run": _add_run,
+    "bytes": _add_bytes,
+    "memory": _add_memory,
+    "sheet": _add_sheet,
+}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.variants import identity, report, sheet
+from benchmarks.variants import identity, memory, report, sheet
 from benchmarks.variants.judges import FILES, JudgeConfig, load_judges, train_judges
 from benchmarks.variants.measures import NEIGHBOURS
 from benchmarks.variants.population import Population, Subject, gather, subjects
@@ -69,6 +69,11 @@ def compare_bytes(options: argparse.Namespace) -> None:
     print(identity.write(options.models, options.count, options.results, options.command))
 
 
+def watch_memory(options: argparse.Namespace) -> None:
+    """Ask servers for ever more variants, and write what they held meanwhile."""
+    print(memory.write(options.models, options.results, options.command))
+
+
 def draw_sheet(options: argparse.Namespace) -> None:
     """Draw the contact sheet of a few writers, or of the project's own sample."""
     if options.mnist is None:
@@ -86,6 +91,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "judge": judge,
     "run": run,
     "bytes": compare_bytes,
+    "memory": watch_memory,
     "sheet": draw_sheet,
 }
 
