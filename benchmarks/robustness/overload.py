@@ -35,7 +35,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--waves", type=int, default=3, help="(default 3)")
     parser.add_argument("--images", type=int, default=32, help="in each request (default 32)")
     parser.add_argument(
-        "--max-wait", default="0.03", help="the server's setting, in seconds (default 0.03)"
+        "--max-wait", default="0.02", help="the server's setting, in seconds (default 0.02)"
     )
     parser.add_argument("--factor", type=float, default=2, help="times the capacity (default 2)")
 
