@@ -1,7 +1,6 @@
 """What captures cost, and what is taken for "other", as JSON and as Markdown tables."""
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import replace_file
+from benchmarks.results import keep
 from training.capture import CAPTURES
 from training.metrics import Estimate, auc, bootstrap, bootstrap_crossed
 from training.synthesize import OTHER, OWN
@@ -82,9 +81,7 @@ def write(scores: Sequence[Scores], writers: Sequence[int], options: argparse.Na
         "others": {name: asdict(estimate) for name, estimate in others.items()},
     }
     text = "\n".join(_markdown(rows, others, straight, scores, writers, options)) + "\n"
-    options.results.mkdir(parents=True, exist_ok=True)
-    for ending, content in (("json", json.dumps(document, indent=1) + "\n"), ("md", text)):
-        replace_file(options.results / f"{options.fold}.{ending}", content.encode())
+    keep(options.results, options.fold, document, text)
     return text
 
 

@@ -165,7 +165,7 @@ def learn(target: str, calls: tuple[Call, ...]) -> tuple[Call, ...]:
 
 
 def _ask(channel: grpc.Channel, call: Call) -> bytes:
-    answer: bytes = channel.unary_unary(call.method)(call.payload, timeout=30)
+    answer: bytes = channel.unary_unary(call.method, None, None)(call.payload, timeout=30)
     return answer
 
 

@@ -97,12 +97,13 @@ def _add_run(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_bytes(verb: argparse.ArgumentParser) -> None:
-    _add_memory(verb)
+    _add_models(verb)
     verb.add_argument("--count", type=int, default=1000, help="variants of each request (1000)")
+    _add_results(verb)
 
 
 def _add_memory(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--models", type=Path, default=Path("exported"), metavar="DIR")
+    _add_models(verb)
     _add_results(verb)
 
 
@@ -129,6 +130,10 @@ def _add_data(verb: argparse.ArgumentParser, *, required: bool) -> None:
         required=required,
         help="folder of QMNIST's label file, which names the writers",
     )
+
+
+def _add_models(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--models", type=Path, default=Path("exported"), metavar="DIR")
 
 
 def _add_judges(verb: argparse.ArgumentParser) -> None:

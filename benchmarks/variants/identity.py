@@ -1,7 +1,6 @@
 """Row 8: same seed, profile and version, same bytes: asked of real servers that run differently."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.results import keep, page
 from benchmarks.robustness.instance import serving
-from serving.bundle import replace_file
 from serving.client import Along, Around, Between, Client, InStyle, Mode, Prior, To, Variants
 from training import samples
 
@@ -48,24 +47,9 @@ def write(models: Path, count: int, results: Path, command: str) -> str:
     rows = [f"| {each.way} | {each.modes} | {', '.join(each.differing) or 'none'} |"
             for each in found]  # fmt: skip
     about = f"Requests for {count} variants (pictures, latent points, attributes), seed {_SEED}."
-    text = "\n".join(
-        [
-            "# Same seed, same bytes",
-            "",
-            about,
-            "",
-            "```sh",
-            command,
-            "```",
-            "",
-            "| way of running | requests compared | differing |",
-            "|---|---|---|",
-            *rows,
-        ]
-    )
-    results.mkdir(parents=True, exist_ok=True)
-    replace_file(results / "bytes.json", json.dumps(document, indent=1).encode() + b"\n")
-    replace_file(results / "bytes.md", text.encode() + b"\n")
+    table = ("| way of running | requests compared | differing |", "|---|---|---|", *rows)
+    text = page("Same seed, same bytes", about, command, table)
+    keep(results, "bytes", document, text)
     return text
 
 

@@ -4,17 +4,16 @@ Each number is asked of a server of its own, which has drawn a little before. Li
 memory that a process ever had and forgets it when told to (``man 5 proc``, ``clear_refs``).
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import grpc
 
+from benchmarks.results import keep, page
+from benchmarks.robustness.calls import SERVICE
 from benchmarks.robustness.instance import serving
-from serving.bundle import replace_file
 from serving.pb import handwriting_pb2 as pb
 
-_METHOD = "/onehand.v1.HandwritingService/GenerateVariants"
 _COUNTS = (64, 256, 1_000, 4_000, 16_000, 64_000)
 _WARM = 1_000
 _TIMES = 3
@@ -52,24 +51,10 @@ def write(models: Path, results: Path, command: str) -> str:
         f"Resident memory of a server that has drawn {_WARM:,} before, MiB. The answer itself has "
         "to be held whole, and up to three times while it is put together and sent."
     )
-    text = "\n".join(
-        [
-            "# Memory, by the number of variants",
-            "",
-            about,
-            "",
-            "```sh",
-            command,
-            "```",
-            "",
-            "| variants, as pixels | answer | before | at the most | more |",
-            "|---:|---:|---:|---:|---:|",
-            *rows,
-        ]
-    )
-    results.mkdir(parents=True, exist_ok=True)
-    replace_file(results / "memory.json", json.dumps(document, indent=1).encode() + b"\n")
-    replace_file(results / "memory.md", text.encode() + b"\n")
+    heads = "| variants, as pixels | answer | before | at the most | more |"
+    table = (heads, "|---:|---:|---:|---:|---:|", *rows)
+    text = page("Memory, by the number of variants", about, command, table)
+    keep(results, "memory", document, text)
     return text
 
 
@@ -79,7 +64,7 @@ def _ask(models: Path, count: int) -> Held:
         serving("--models", str(models), "--max-count", str(max(_COUNTS))) as server,
         grpc.insecure_channel(server.target, unlimited) as channel,
     ):
-        draw = channel.unary_unary(_METHOD, None, None)  # bytes in, bytes out
+        draw = channel.unary_unary(SERVICE + "GenerateVariants", None, None)  # bytes in, bytes out
         for _ in range(_TIMES):
             draw(_request(_WARM))
         process = Path(f"/proc/{server.pid}")

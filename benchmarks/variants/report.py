@@ -1,14 +1,13 @@
 """The study as JSON and as Markdown tables."""
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from benchmarks.results import keep
 from benchmarks.variants.claims import CLAIMS, Verdict, overall, verdicts
 from benchmarks.variants.figures import Record
 from benchmarks.variants.rows import Line, lines
 from benchmarks.variants.sources import COUNT, VAES
-from serving.bundle import replace_file
 from training.metrics import Estimate
 
 _FORM = "pen, day and scanner are the same for all pictures of a writer"
@@ -27,9 +26,7 @@ def write(records: Mapping[int, Record], options: argparse.Namespace) -> str:
         "claims": [_verdict(verdict) for verdict in claimed],
     }
     text = "\n".join(_markdown(judged, claimed, len(records), options)) + "\n"
-    options.results.mkdir(parents=True, exist_ok=True)
-    for ending, content in (("json", json.dumps(document, indent=1) + "\n"), ("md", text)):
-        replace_file(options.results / f"{options.fold}.{ending}", content.encode())
+    keep(options.results, options.fold, document, text)
     return text
 
 
