@@ -24,7 +24,8 @@ network that ``metric`` builds on, ``generator`` the one that draws, and how it 
 
 ``evaluate`` measures a recipe on writers that it never saw, ``report`` shows one enrolment in
 pictures, ``config`` holds the recipes, ``dataset`` draws data sets from a finished bundle.
-``weights`` and ``resume`` keep what was trained, ``side_by_side`` runs what many processes can do.
+``perceptron`` is the network in several of the networks, ``weights`` and ``resume`` keep what was
+trained, ``side_by_side`` runs what many processes can do.
 
 Axes in shapes: ``n`` images, ``h w`` rows and columns, ``z`` latent dimensions, ``k`` classes.
 """

@@ -8,6 +8,7 @@ hand. Each picture has a little of its own, which is what the network learns to 
 
 import math
 from dataclasses import astuple, dataclass
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ _FINE = 2  # the pen is changed at this multiple of the resolution
 _EDGE = 1.5  # contrast of the edges there, which interpolation has softened
 _FITTED = 0.15  # a pen of twice the width adds so much to the box that is then fitted to 20 pixels
 _REDRAWN = 0.5  # share of the pictures whose pen is not the hand's usual one
+# Of a square, but for the one that changes nothing: rows, columns reversed, and then exchanged.
+_SYMMETRIES = tuple(product((False, True), repeat=3))[1:]
 _BLURRED, _SOFTEST = 0.25, 0.9  # share of the pictures, and the most of a 3 x 3 mean
 
 
@@ -87,6 +90,37 @@ def jitter(
     grid = grid + bend.permute(0, 2, 3, 1)
     moved = F.grid_sample(changed, grid, align_corners=False)  # (n, 1, 28, 28)
     return _soften(moved, generator).squeeze(1)
+
+
+def turn(
+    images: Tensor, generator: torch.Generator, script: int, share: float
+) -> tuple[Tensor, Tensor]:
+    """Turn some scripts by quarters, or mirror them, or both.
+
+    What comes of it is a script that nobody writes, in which the same hands differ nevertheless:
+    more classes from the same writers (Santoro et al. 2016, arXiv:1605.06065, did so to learn new
+    characters from few examples).
+
+    Args:
+        images: (n, 28, 28), those of a script together.
+        generator: of all chance.
+        script: pictures of a script; divides n.
+        share: chance of each script to be turned.
+
+    Returns:
+        Images (n, 28, 28), and which of them are upright (n,).
+    """
+    turned, upright = images.clone(), torch.ones(len(images), dtype=torch.bool)
+    for start in range(0, len(images), script):
+        if torch.rand((), generator=generator) < share:
+            part = slice(start, start + script)
+            rows, columns, both = _SYMMETRIES[
+                int(torch.randint(len(_SYMMETRIES), (), generator=generator))
+            ]
+            changed = images[part].flip([axis for axis, flip in ((1, rows), (2, columns)) if flip])
+            turned[part] = changed.transpose(1, 2) if both else changed
+            upright[part] = False
+    return turned, upright
 
 
 def _draw(ranges: Ranges, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

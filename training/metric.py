@@ -23,6 +23,8 @@ from training.synthesize import Images
 
 # The classifier decides between equally likely classes: the base was calibrated so.
 PRIORS = (1 / 3, 1 / 3, 1 / 3)
+# Of what is "other" one half is likely to be another digit, any of the nine, one half no digit.
+_OTHER_DIGIT, _NO_DIGIT = PRIORS[2] / 2 / (DIGITS - 1), PRIORS[2] / 2
 # How much likelier than not an enrolled picture must be the digit; its writer says that it is.
 _SURE = 1.5
 _MOST_TRUST = 5.0  # of a picture that is no such digit at all, nothing is believed
@@ -37,7 +39,8 @@ class Metric(nn.Module):
         base: shared by all hands.
         digit: the enrolled one, 0 to 9.
         is_digit: (11,), 1 at the enrolled digit. The graph is the same for all digits.
-        left_out: (11,), what takes the enrolled digit's logit out of a sum of exponentials.
+        left_out: (11,), what takes the enrolled digit's logit out of a sum of exponentials, and
+            makes the others count as they are likely; see ``_unlikelier``.
         prototype: unit vector (e,).
         crowd: unit vectors (k, e), where other hands lie that draw the digit.
         crowded: how near the prototype lies to them; see ``crowding``.
@@ -63,7 +66,7 @@ class Metric(nn.Module):
         self.digit = digit
         is_digit = F.one_hot(torch.tensor(digit), DIGITS + 1).float()
         self.register_buffer("is_digit", is_digit)
-        self.register_buffer("left_out", _LEFT_OUT * is_digit)
+        self.register_buffer("left_out", _unlikelier() + _LEFT_OUT * is_digit)
         self.register_buffer("prototype", F.normalize(prototype, dim=0))
         self.register_buffer("crowd", base.crowd_of(digit).clone())
         self.register_buffer("crowded", crowding(self.prototype, self.crowd))
@@ -110,6 +113,16 @@ def taken_for(pretrained: Pretrained, digit: int, forms: Images) -> list[int]:
     against = np.logaddexp.reduce(logits, axis=1) - said
     hopeless = against + math.log(_SURE) > _MOST_TRUST
     return [int(found) for found in np.where(hopeless, logits.argmax(axis=1), digit)]
+
+
+def _unlikelier() -> Tensor:
+    """Return by what log-odds each kind of picture (11,) is less likely than the enrolled digit.
+
+    The digit head holds all of its kinds for equally likely, the decision does not: two thirds of
+    what it is asked about show the digit (Bayes' rule; Saerens et al. 2002).
+    """
+    likely = torch.tensor([_OTHER_DIGIT] * DIGITS + [_NO_DIGIT])
+    return ((PRIORS[0] + PRIORS[1]) / likely).log()
 
 
 def imprint(

@@ -47,6 +47,13 @@ def _place(profile: Ink, length: int) -> int:
     return int(np.clip(round(13.5 - middle), 0, _SIDE - length))
 
 
+def in_all_positions(masks: Mask) -> Mask:
+    """Return letters (8 n, h, h) for those (n, h, h): turned by quarters, and so mirrored."""
+    mirrored = masks[:, :, ::-1]
+    turned = [np.rot90(side, k, axes=(1, 2)) for side in (masks, mirrored) for k in range(4)]
+    return np.concatenate(turned)
+
+
 def letters(masks: Mask, random: Random, copies: int) -> Images:
     """Return so many copies of each letter (n, h, w), True where ink is, with random pens."""
     return np.stack(

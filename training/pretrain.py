@@ -1,9 +1,9 @@
-"""How the base comes to be: three trainings and a calibration, from other people's digits.
+"""How the base comes to be: four trainings and a calibration, from other people's digits.
 
 ``start`` learns to tell hands apart on three folds of the writers. From there two go on, with more
 weight on the digit head: ``candidate`` on the same writers, so that the dev writers remain
-unknown to it and can calibrate; ``final`` with the dev writers added, which is the base. Validation
-writers take part in nothing; they are dropped before anything is computed.
+unknown to it and can calibrate; ``more`` and then ``final`` with the dev writers added, which is
+the base. Validation writers take part in nothing; they are dropped before anything is computed.
 
 A run can be stopped at any time; the same command goes on from the last checkpoint and ends with
 the same weights as a run that was never stopped. Steps run in bfloat16 where that is exact enough.
@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,15 +49,16 @@ from training.calibrate import (
 from training.contrast import BatchConfig, Batches, balanced_entropy, contrastive
 from training.errors import Diverged
 from training.fit import initialise
-from training.jitter import jitter
+from training.jitter import jitter, turn
 from training.muon import Muon
-from training.nondigits import letters
+from training.nondigits import in_all_positions, letters
 from training.trials import DEV, WriterDigits
 
 FIGURES = "figures.json"
 _MUON_RATE, _ADAM_RATE, _DECAY, _WARM_UP = 5e-3, 2e-3, 0.02, 100
 _LARGEST_GRADIENT = 5.0
 _AVERAGE = 0.998
+_APART = 10_000  # between the seeds of a stage's turns
 _CHANNEL_DROPOUT, _DROPOUT, _HEAD_DROPOUT = 0.05, 0.25, 0.1
 
 
@@ -74,6 +76,7 @@ class StageConfig:
         non_digits: pictures of no digit in a step.
         head_steps: updates of the digit head alone, afterwards.
         after: the stage whose weights it starts from, or None.
+        turns: how often it is trained, each time by other chance; it results in the mean weights.
     """
 
     name: str
@@ -85,11 +88,14 @@ class StageConfig:
     non_digits: int
     head_steps: int
     after: str | None
+    turns: int
 
 
-START = StageConfig("start", (2, 3, 4), 8400, 0, 1.0, 0.3, 24, 0, None)
-CANDIDATE = StageConfig("candidate", (2, 3, 4), 2600, 2600, 1.0, 0.5, 32, 900, "start")
-FINAL = StageConfig("final", (1, 2, 3, 4), 7400, 3000, 1.0, 0.5, 32, 900, "start")
+_KNOWN, _ALL = (2, 3, 4), (1, 2, 3, 4)
+START = StageConfig("start", _KNOWN, 8400, 0, 1.0, 0.3, 24, 0, None, 1)
+CANDIDATE = StageConfig("candidate", _KNOWN, 2600, 2600, 1.0, 0.5, 32, 2500, "start", 3)
+MORE = StageConfig("more", _ALL, 4400, 0, 1.0, 0.5, 32, 0, "start", 1)
+FINAL = StageConfig("final", _ALL, 3000, 3000, 1.0, 0.5, 32, 2500, "more", 3)
 
 
 @dataclass(frozen=True)
@@ -100,26 +106,29 @@ class PretrainConfig:
         network: sizes.
         batch: of the contrastive loss.
         digits: further digits of a step, for the digit head.
-        copies: of each Omniglot character, with different pens.
+        turned: share of the digits of the contrastive loss that are turned or mirrored while a
+            stage cools down.
+        copies: of each Omniglot character in each of its eight positions, with different pens.
         made: scribbles, textures and the like to draw them from.
         head_digits: digits of a step of the digit head alone.
         head_non_digits: pictures of no digit in it.
         head_rate: its learning rate.
         checkpoint: steps between checkpoints.
-        stages: start, candidate, final.
+        stages: in order; the last is the base, and "candidate" calibrates it.
         calibration: what is fitted in the end.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     digits: int = 32
-    copies: int = 3
-    made: int = 8000
+    turned: float = 0.4
+    copies: int = 2
+    made: int = 16000
     head_digits: int = 192
     head_non_digits: int = 96
     head_rate: float = 2e-3
     checkpoint: int = 200
-    stages: tuple[StageConfig, StageConfig, StageConfig] = (START, CANDIDATE, FINAL)
+    stages: tuple[StageConfig, ...] = (START, CANDIDATE, MORE, FINAL)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 
 
@@ -127,7 +136,7 @@ def shorten(config: PretrainConfig, steps: int | None) -> PretrainConfig:
     """Return the configuration with at most so many steps in each training; None = as it is."""
     if steps is None:
         return config
-    first, second, third = (
+    stages = tuple(
         replace(
             stage,
             steps=min(steps, stage.steps),
@@ -136,7 +145,7 @@ def shorten(config: PretrainConfig, steps: int | None) -> PretrainConfig:
         )
         for stage in config.stages
     )
-    return replace(config, stages=(first, second, third))
+    return replace(config, stages=stages)
 
 
 @dataclass(frozen=True)
@@ -178,7 +187,7 @@ def pretrain(
     for stage in config.stages:
         before = trained[stage.after] if stage.after else None
         trained[stage.name] = _run_stage(stage, data, characters, before, config, out, seed)
-    _, candidate, final = (trained[stage.name] for stage in config.stages)
+    candidate, final = trained[CANDIDATE.name], trained[config.stages[-1].name]
     _finish(candidate, final, data, config, out, np.random.default_rng([seed, 9]))
     return out
 
@@ -197,12 +206,15 @@ def _run_stage(
     if not weights.exists():
         seen = data.where(data.by_folds(*stage.folds))
         random = np.random.default_rng([seed, 1])
-        drawn = letters(characters, random, config.copies)
+        drawn = letters(in_all_positions(characters), random, config.copies)
         made = some_non_digits(seen, config.made, random)
         material = Material(seen, np.concatenate([drawn, made]))
-        trainer = Trainer(material, stage, config, before, seed)
-        _train(trainer, stage, out / f"{stage.name}.pt", config.checkpoint)
-        network = trainer.average.eval()
+        turns = []
+        for turn in range(stage.turns):
+            trainer = Trainer(material, stage, config, before, seed + turn * _APART)
+            _train(trainer, stage, out / f"{stage.name}-{turn}.pt", config.checkpoint)
+            turns.append(trainer.average.eval())
+        network = mean(turns)
         _fit_head(network, material, stage, config, seed)
         note_crowd(network, seen, np.random.default_rng([seed, 5]))
         partial = weights.with_suffix(".partial")
@@ -211,10 +223,25 @@ def _run_stage(
     return read_weights(weights)
 
 
+def mean(networks: Sequence[Base]) -> Base:
+    """Return the network whose weights are the mean of theirs (arXiv:2203.05482).
+
+    They must have gone out from the same weights, or the mean means nothing.
+    """
+    result = copy.deepcopy(networks[0])
+    states = [network.state_dict() for network in networks]
+    for name, value in result.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.stack([state[name] for state in states]).mean(dim=0))
+    return result
+
+
 def _train(trainer: "Trainer", stage: StageConfig, checkpoint: Path, every: int) -> None:
     if checkpoint.exists():
         trainer.restore(checkpoint)
-    with tqdm(total=stage.steps, initial=trainer.step, desc=stage.name, unit="step") as progress:
+    with tqdm(
+        total=stage.steps, initial=trainer.step, desc=checkpoint.stem, unit="step"
+    ) as progress:
         while trainer.step < stage.steps:
             loss = trainer.advance()
             progress.update()
@@ -223,6 +250,22 @@ def _train(trainer: "Trainer", stage: StageConfig, checkpoint: Path, every: int)
                     raise Diverged(f"{stage.name}: the loss became {loss} at step {trainer.step}")
                 trainer.save(checkpoint)
                 progress.set_postfix(loss=f"{loss:.3f}")
+
+
+class _Shown(NamedTuple):
+    """The pictures of a step.
+
+    Attributes:
+        images: (n, 28, 28) in [0, 1].
+        digits: (n,), what they show.
+        upright: (n,), whether they show it as people write it.
+        writers: (m,), of the first of them, which the contrastive loss compares.
+    """
+
+    images: Tensor
+    digits: Tensor
+    upright: Tensor
+    writers: Tensor
 
 
 class Trainer:
@@ -261,14 +304,15 @@ class Trainer:
     def advance(self) -> float:
         """Make one update and return its loss."""
         self._set_rates()
-        images, digits, writers = self._draw()
+        images, digits, upright, writers = self._draw()
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16):
             features = self.network.features(images)
         embedding, logits = self.network.heads(self._drop(features.float()))
         count = len(writers)
         loss = contrastive(embedding[:count], digits[:count], writers)
-        loss = loss + self._stage.digit_weight * balanced_entropy(logits, digits)
+        named = balanced_entropy(logits[upright], digits[upright])
+        loss = loss + self._stage.digit_weight * named
         self.network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
@@ -278,8 +322,8 @@ class Trainer:
         self._note_average()
         return loss.item()
 
-    def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return images (n, 28, 28), their labels (n,), and the writers of the first (m,) of them.
+    def _draw(self) -> _Shown:
+        """Return what a step looks at.
 
         After the pictures for the contrastive loss come digits of all kinds and pictures of none,
         so that every step shows the digit head all of its classes.
@@ -289,13 +333,16 @@ class Trainer:
         images = torch.from_numpy(data.digits.images[rows]).float() / 255
         of_a_digit = batch.writers * batch.pictures
         images = jitter(images, self._generator, of_a_digit, batch.pictures, self._left())
+        turned = config.turned if self._left() < 1 else 0.0
+        images, upright = turn(images, self._generator, of_a_digit, turned)
         more = self._random.choice(len(data.writers), config.digits)
         others, labels = _mix(
             data, more, self._non_digits, self._stage.non_digits, self._random, self._generator
         )
         digits = torch.from_numpy(data.digits.labels[rows].astype(np.int64))
         writers = torch.from_numpy(data.writers[rows])
-        return torch.cat([images, others]), torch.cat([digits, labels]), writers
+        upright = torch.cat([upright, torch.ones(len(labels), dtype=torch.bool)])
+        return _Shown(torch.cat([images, others]), torch.cat([digits, labels]), upright, writers)
 
     def _drop(self, features: Tensor) -> Tensor:
         """Return features (n, c * 49) with whole channels, then single values, set to zero."""

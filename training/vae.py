@@ -6,7 +6,6 @@ common, and draws new ones.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from training.config import VaeConfig
 from training.fit import History, fit, initialise
+from training.perceptron import perceptron
 
 PIXELS = 28 * 28
 
@@ -56,8 +56,8 @@ class Vae(Autoencoder):
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
         self.latent = config.latent
-        self.encoder = _perceptron((PIXELS, *config.hidden, 2 * config.latent))
-        self.decoder = _perceptron((config.latent, *reversed(config.hidden), PIXELS))
+        self.encoder = perceptron(PIXELS, *config.hidden, 2 * config.latent)
+        self.decoder = perceptron(config.latent, *reversed(config.hidden), PIXELS)
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance, each (n, z), for pixels (n, 28, 28) in [0, 1]."""
@@ -121,10 +121,3 @@ def train_vae(
     pixels = torch.from_numpy(images).float() / 255
     history = fit(network, objective, [pixels], config.fit, generator, title="VAE")
     return network, history
-
-
-def _perceptron(widths: Sequence[int]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from training import weights
+from training.perceptron import perceptron
 
 DIGITS = 10
 NOT_A_DIGIT = 10
@@ -78,11 +79,7 @@ class Base(nn.Module):
         )
         self.writer = nn.Linear(config.features, config.embedding)
         self.centre: nn.Module = nn.BatchNorm1d(config.embedding)
-        self.digit = nn.Sequential(
-            nn.Linear(config.features, config.hidden),
-            nn.ReLU(),
-            nn.Linear(config.hidden, DIGITS + 1),
-        )
+        self.digit = perceptron(config.features, config.hidden, DIGITS + 1)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("crowd", torch.zeros(DIGITS * config.crowd, config.embedding))
 

@@ -7,12 +7,13 @@ pictures are apart.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from training.perceptron import perceptron
 
 DIGITS = 10
 PIXELS = 28 * 28
@@ -52,8 +53,8 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         z = config.latent
-        self.encoder = _perceptron(PIXELS + DIGITS, *config.hidden, 2 * z)
-        self.decoder = _perceptron(z + DIGITS, *reversed(config.hidden), PIXELS)
+        self.encoder = perceptron(PIXELS + DIGITS, *config.hidden, 2 * z)
+        self.decoder = perceptron(z + DIGITS, *reversed(config.hidden), PIXELS)
         self.register_buffer("mean", torch.zeros(DIGITS, z))
         self.register_buffer("between", torch.eye(z).repeat(DIGITS, 1, 1))
         self.register_buffer("within", torch.eye(z).repeat(DIGITS, 1, 1))
@@ -83,10 +84,3 @@ def build(values: dict[str, Any]) -> Generator:
     if not all(type(size) is int and 0 < size < 4096 for size in sizes):
         raise ValueError(f"expected sizes from 1 to 4095, found {sizes}")
     return Generator(config)
-
-
-def _perceptron(*widths: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])

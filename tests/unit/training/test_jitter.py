@@ -46,6 +46,30 @@ def test_each_level_is_shared(monkeypatch: pytest.MonkeyPatch, level: str) -> No
     assert different == {"SCRIPT": 2, "HAND": 4, "PICTURE": 16}[level]
 
 
+def test_whole_scripts_are_turned() -> None:
+    """Of three scripts of two pictures some are turned or mirrored, both pictures alike."""
+    pictures, symmetries = images()[:6], set()
+    for seed in range(60):
+        turned, upright = jitter.turn(pictures, torch.Generator().manual_seed(seed), 2, 0.5)
+        for start in (0, 2, 4):
+            before, after = pictures[start : start + 2], turned[start : start + 2]
+            found = [name for name, alike in symmetric(before) if torch.equal(alike, after)]
+            assert upright[start : start + 2].tolist() == [found == ["as it is"]] * 2
+            symmetries.update(found)
+
+    assert symmetries == {name for name, _ in symmetric(pictures)}
+
+
+def symmetric(pictures: Tensor) -> list[tuple[str, Tensor]]:
+    """Return pictures (n, 28, 28) in all eight positions of a square, by name."""
+    return [
+        (f"{'mirrored, ' * mirrored}{90 * k} degrees" if k or mirrored else "as it is", turned)
+        for mirrored in (False, True)
+        for k in range(4)
+        for turned in [torch.rot90(pictures.flip(2) if mirrored else pictures, k, dims=(1, 2))]
+    ]
+
+
 @pytest.mark.parametrize("pen", [-0.3, -0.15, 0.15, 0.3])
 @pytest.mark.parametrize("width", [3, 4])
 def test_a_pen_changes_by_its_own_width(pen: float, width: int) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from tests.enrolments import background
 from training import base, pretrain
-from training.base.network import NetworkConfig
+from training.base.network import Base, NetworkConfig
 from training.calibrate import CalibrationConfig, fit_line
 from training.contrast import BatchConfig, Batches, balanced_entropy, contrastive
 from training.data import Digits
@@ -125,6 +125,49 @@ def test_warps_fade_while_cooling(corpus: WriterDigits, monkeypatch: pytest.Monk
         trainer.advance()
 
     assert strengths == [1, 1, 1, 0.5]
+
+
+def test_turned_digits_tell_hands_and_no_digit(
+    corpus: WriterDigits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the cooling has begun digits are turned; only the contrastive loss sees those."""
+    compared, named = [], []
+
+    def compare(embedding: torch.Tensor, *_: object) -> torch.Tensor:
+        compared.append(len(embedding))
+        return embedding.sum()
+
+    def name(logits: torch.Tensor, _: object) -> torch.Tensor:
+        named.append(len(logits))
+        return logits.sum()
+
+    monkeypatch.setattr(pretrain, "contrastive", compare)
+    monkeypatch.setattr(pretrain, "balanced_entropy", name)
+    stage = replace(CANDIDATE, steps=3, cooling=2, non_digits=3, after=None)
+    nothing = mixture(corpus.digits.images, np.random.default_rng(0), 4)
+    config = replace(TINY, turned=1.0)
+    trainer = pretrain.Trainer(pretrain.Material(corpus, nothing), stage, config, None, 0)
+
+    for _ in range(3):
+        trainer.advance()
+
+    assert compared == [8, 8, 8]
+    assert named == [8 + 8 + 3, 8 + 8 + 3, 8 + 3]
+
+
+def test_the_mean_of_networks() -> None:
+    """Weights and the statistics of normalisation are averaged; the networks stay as they were."""
+    sizes, networks = TINY.network, []
+    for value in (1.0, 2.0, 6.0):
+        network = Base(sizes)
+        for weights in (*network.parameters(), *network.buffers()):
+            weights.data.fill_(value)
+        networks.append(network)
+
+    state = pretrain.mean(networks).state_dict()
+
+    assert all((value == 3).all() for value in state.values() if value.is_floating_point())
+    assert (networks[0].crowd == 1).all()
 
 
 def test_batches_hold_writers_together(corpus: WriterDigits) -> None:
