@@ -58,7 +58,7 @@ FIGURES = "figures.json"
 _MUON_RATE, _ADAM_RATE, _DECAY, _WARM_UP = 5e-3, 2e-3, 0.02, 100
 _LARGEST_GRADIENT = 5.0
 _AVERAGE = 0.998
-_APART = 10_000  # between the seeds of a stage's turns
+_APART = 10_000  # between the seeds of a stage's runs
 _CHANNEL_DROPOUT, _DROPOUT, _HEAD_DROPOUT = 0.05, 0.25, 0.1
 
 
@@ -76,7 +76,7 @@ class StageConfig:
         non_digits: pictures of no digit in a step.
         head_steps: updates of the digit head alone, afterwards.
         after: the stage whose weights it starts from, or None.
-        turns: how often it is trained, each time by other chance; it results in the mean weights.
+        runs: how often it is trained, each time by other chance; it results in the mean weights.
     """
 
     name: str
@@ -88,7 +88,7 @@ class StageConfig:
     non_digits: int
     head_steps: int
     after: str | None
-    turns: int
+    runs: int
 
 
 _KNOWN, _ALL = (2, 3, 4), (1, 2, 3, 4)
@@ -114,7 +114,7 @@ class PretrainConfig:
         head_non_digits: pictures of no digit in it.
         head_rate: its learning rate.
         checkpoint: steps between checkpoints.
-        stages: in order; the last is the base, and "candidate" calibrates it.
+        stages: in order; "final" is the base, and "candidate" calibrates it.
         calibration: what is fitted in the end.
     """
 
@@ -187,7 +187,7 @@ def pretrain(
     for stage in config.stages:
         before = trained[stage.after] if stage.after else None
         trained[stage.name] = _run_stage(stage, data, characters, before, config, out, seed)
-    candidate, final = trained[CANDIDATE.name], trained[config.stages[-1].name]
+    candidate, final = trained[CANDIDATE.name], trained[FINAL.name]
     _finish(candidate, final, data, config, out, np.random.default_rng([seed, 9]))
     return out
 
@@ -209,12 +209,12 @@ def _run_stage(
         drawn = letters(in_all_positions(characters), random, config.copies)
         made = some_non_digits(seen, config.made, random)
         material = Material(seen, np.concatenate([drawn, made]))
-        turns = []
-        for turn in range(stage.turns):
-            trainer = Trainer(material, stage, config, before, seed + turn * _APART)
-            _train(trainer, stage, out / f"{stage.name}-{turn}.pt", config.checkpoint)
-            turns.append(trainer.average.eval())
-        network = mean(turns)
+        trained = []
+        for run in range(stage.runs):
+            trainer = Trainer(material, stage, config, before, seed + run * _APART)
+            _train(trainer, stage, out / f"{stage.name}-{run}.pt", config.checkpoint)
+            trained.append(trainer.average.eval())
+        network = mean(trained)
         _fit_head(network, material, stage, config, seed)
         note_crowd(network, seen, np.random.default_rng([seed, 5]))
         partial = weights.with_suffix(".partial")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from training.config import ScreenConfig
 from training.fit import fit, initialise
+from training.perceptron import perceptron
 from training.synthesize import OTHER, to_bytes
 from training.vae import Autoencoder
 
@@ -37,9 +38,7 @@ class Screen(nn.Module):
 
     def __init__(self, latent: int, config: ScreenConfig) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(latent + 1, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1)
-        )
+        self.layers = perceptron(latent + 1, config.hidden, 1)
         self.register_buffer("radius", torch.tensor(float("inf")))
 
     def logits(self, latent: Tensor) -> Tensor:

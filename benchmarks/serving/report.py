@@ -1,11 +1,11 @@
 """What came out, as JSON with every round's figures, and as Markdown tables of ratios."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import keep
 from benchmarks.serving.lines import Line, lines
 from benchmarks.serving.ratios import Spread, confidence, paired, spread
 from benchmarks.serving.rounds import Outcome
@@ -54,10 +54,7 @@ class Run:
 
 def save(run: Run, base: Path) -> None:
     """Write ``base`` with .json and with .md."""
-    base.parent.mkdir(parents=True, exist_ok=True)
-    written = json.dumps(asdict(run), indent=1) + "\n"
-    base.with_suffix(".json").write_text(written)
-    base.with_suffix(".md").write_text(markdown(run))
+    keep(base.parent, base.name, asdict(run), markdown(run))
 
 
 def markdown(run: Run) -> str:

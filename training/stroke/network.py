@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.perceptron import perceptron
+
 # Stroke width as a line over 2 area / outline, fitted to ``training.morphometry`` on drawn pictures
 # of 2s after steering with six pens (training writers enrolled).
 _LINE = (-0.190, 1.131)
@@ -47,9 +49,7 @@ class StrokeWidth(nn.Module):
             nn.Conv2d(first, second, 3, stride=2, padding=1),
             nn.ReLU(),
         )
-        self.head = nn.Sequential(
-            nn.Linear(second + 3, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1)
-        )
+        self.head = perceptron(second + 3, config.hidden, 1)
 
     def forward(self, pixels: Tensor, mass: Tensor, outline: Tensor) -> Tensor:
         """Measure."""

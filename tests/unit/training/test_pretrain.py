@@ -26,7 +26,7 @@ CHARACTERS[:, 20:80, 50:53] = True
 SHORT = shorten(PretrainConfig(), 4)
 TINY = replace(
     SHORT,
-    stages=tuple(replace(stage, turns=min(stage.turns, 2)) for stage in SHORT.stages),
+    stages=tuple(replace(stage, runs=min(stage.runs, 2)) for stage in SHORT.stages),
     network=NetworkConfig(stem=4, middle=4, wide=4, embedding=8, hidden=4, crowd=2),
     batch=BatchConfig(digits=2, writers=2, pictures=2),
     digits=8,
