@@ -18,6 +18,9 @@ from training.config import AugmentConfig, Range
 
 Mask = NDArray[np.bool_]
 
+_DRAWS = 50
+"""How often a variation is drawn before the form is given up."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -80,14 +83,21 @@ def vary(
     """Return one variation of a form (28, 28) and its parameters.
 
     A draw whose ink vanishes altogether is drawn again; the erosion of a hair stroke can do that.
+
+    Raises:
+        BadImage: it vanishes in every draw.
     """
-    while True:
+    for _ in range(_DRAWS):
         drawn = draw(config, random)
         image = apply(form, drawn, config, random)
         try:
             return (centre_in_form(image) if config.mnist_form else image), drawn
         except BadImage:
             continue
+    raise BadImage(
+        f"expected strokes that a thinner pen leaves something of, found none left in {_DRAWS} "
+        "variations; take a picture with firmer strokes"
+    )
 
 
 def draw(config: AugmentConfig, random: np.random.Generator) -> Drawn:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
+from skimage.morphology import skeletonize
 
 from serving.images import BadImage, ImageLimits, decode, encode_png, to_mnist_form
 from training.morphometry import measure
@@ -26,6 +27,9 @@ Random = np.random.Generator
 # Paper around the form, in its pixels: room to tilt the page, and for the light to be seen.
 _MARGIN = 6
 _FIELD = 28 + 2 * _MARGIN
+# Pixels of a page on which the character is small, and width of a fine pen in pixels of the form.
+_LARGE = (1800, 2400)
+_FINE = 0.7
 # Pixels of the page for one of the form, where the size of the page is not what is asked about.
 _SCALE = 7
 _PAPER, _DARKNESS = 0.93, 0.8
@@ -99,6 +103,21 @@ def _pen(factor: float) -> Callable[[Form, Random], bytes]:
     return make
 
 
+def _fine(form: Form, _random: Random) -> bytes:
+    """Along the middle of the strokes, all by one pen."""
+    middle: NDArray[np.bool_] = skeletonize(_ink(form) >= 0.5)  # type: ignore[no-untyped-call]
+    away = ndimage.distance_transform_edt(~middle)
+    return encode_png(_on_paper(np.clip(0.5 + _FINE / 2 * _SCALE - away, 0, 1)))
+
+
+def _far(form: Form, random: Random) -> bytes:
+    ink = np.zeros(_LARGE)
+    small = _ink(form, side=240)
+    top, left = (int(random.integers(0, side - len(small))) for side in _LARGE)
+    ink[top : top + len(small), left : left + len(small)] = small
+    return encode_png(_on_paper(ink))
+
+
 def _sized(side: int) -> Callable[[Form, Random], bytes]:
     return lambda form, _random: encode_png(_on_paper(_ink(form, side)))
 
@@ -124,8 +143,10 @@ CAPTURES = (
     ),
     Capture("thicker", "a pen 30 % thicker", _pen(1.3)),
     Capture("thinner", "a pen 30 % thinner", _pen(0.7)),
+    Capture("fine pen", "a line of .7 pixels of the form along the middle of the strokes", _fine),
     Capture("40 pixels", "a page of 40 x 40", _sized(40)),
     Capture("2,000 pixels", "a page of 2,000 x 2,000", _sized(2000)),
+    Capture("far away", "120 pixels tall on a page of 2,400 x 1,800, anywhere", _far),
     Capture("photographed", "shade, tilt, blur, noise and JPEG, 200 to 600 pixels", _photographed),
 )
 """Every capture, by name; the first changes nothing but the form of the picture."""

@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 
 from serving.errors import BadImage
 from serving.images.morphology import dilate, erode
-from serving.images.strokes import select_character
+from serving.images.strokes import pen_width, select_character
 
 Floats = NDArray[np.float32]
 
@@ -36,6 +36,8 @@ _WORKING_SIDE = 768
 # Pictures larger than this have pixels to spare: a blur of one pixel in so many quietens the noise
 # and is less than a tenth of a pixel of MNIST form for a character that fills the page.
 _QUIET_SIDE = 300
+# A part of the page whose longer side is less than this share of the page's is looked at closer.
+_SMALL = 0.5
 # The paper's brightness is followed at this size: coarse enough that no stroke survives.
 _PAPER_SIDE = 96
 # Percentile that stands for the strongest ink: beyond dust, within the shortest stroke.
@@ -49,6 +51,11 @@ _MIN_CONTRAST_SIGMA = 5.0
 # Marks that are less dark than this share of the ink are none of it: rules, or what shows through
 # from the other side. Otsu's threshold alone falls between them and the paper if the ink is thin.
 _LEAST_INK = 0.4
+# Width of the finest pen, in pixels of MNIST form, that ink is left with as it is: three in four of
+# MNIST's writers have a broader one (docs/experiments.md).
+_LEAST_PEN = 2.2
+# No digit's strokes are longer than so many times its longer side.
+_LONGEST = 6.0
 # A row or column is part of the ink's box if one of its pixels has this share of full ink. Lower
 # keeps the faint rim of images that were in MNIST form before, higher follows the middle of a
 # blurred edge; 0.3 is where both come back with the least change.
@@ -68,10 +75,10 @@ def to_mnist_form(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if grey.shape == (SIDE, SIDE) and _is_form(grey.tobytes()):
         return grey
-    darkness = _written_part(_flatten_paper(_dark_ink(_reduce(grey))))
+    darkness = _written_part(grey)
     ink, paper = _separate(darkness)
     character = select_character(ink)
-    strokes = _level(darkness, character, paper)
+    strokes = _firm(_level(darkness, character, paper), character)
     return _centre(_fit(strokes))
 
 
@@ -122,6 +129,25 @@ def centre_in_form(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _centre(_fit((image / 255).astype(np.float32)))
 
 
+def _written_part(grey: NDArray[np.uint8]) -> Floats:
+    """Return how dark the part of the page is that is written on: 0 = paper, 1 = black.
+
+    What is small on a large page loses its detail where that is reduced and quietened, so the part
+    is looked at anew, as a page of its own, until it fills a good part of what is looked at.
+    """
+    darkness = _flatten_paper(_dark_ink(_reduce(grey)))
+    rows, columns = part = _around_ink(darkness)
+    extent = max(rows.stop - rows.start, columns.stop - columns.start)
+    if max(grey.shape) <= _QUIET_SIDE or extent > _SMALL * max(darkness.shape):
+        return darkness[part]
+    scale = max(grey.shape) / max(darkness.shape)
+    return _written_part(grey[_scaled(rows, scale), _scaled(columns, scale)])
+
+
+def _scaled(span: slice, scale: float) -> slice:
+    return slice(int(span.start * scale), int(np.ceil(span.stop * scale)))
+
+
 def _reduce(grey: NDArray[np.uint8]) -> Floats:
     factor = -(-max(grey.shape) // _WORKING_SIDE)
     picture = Image.fromarray(grey).reduce(factor) if factor > 1 else Image.fromarray(grey)
@@ -167,18 +193,21 @@ def _flatten_paper(image: Floats) -> Floats:
     return np.asarray(darkness, dtype=np.float32)
 
 
-def _written_part(darkness: Floats) -> Floats:
-    """Return the part of the page around everything that is at least half as dark as the darkest.
+def _around_ink(darkness: Floats) -> tuple[slice, slice]:
+    """Return rows and columns around everything that is at least half as dark as the darkest.
 
     A small character on a large page is so few of its pixels that a threshold found over all of
     them would split the paper instead.
     """
+    height, width = darkness.shape
     rows, columns = np.nonzero(darkness > np.percentile(darkness, _EXTREME) / 2)
     if not rows.size:
-        return darkness
+        return slice(0, height), slice(0, width)
     margin = max(np.ptp(rows), np.ptp(columns)) // 2 + SIDE
-    top, left = max(rows.min() - margin, 0), max(columns.min() - margin, 0)
-    return darkness[top : rows.max() + margin + 1, left : columns.max() + margin + 1]
+    return (
+        slice(max(rows.min() - margin, 0), min(rows.max() + margin + 1, height)),
+        slice(max(columns.min() - margin, 0), min(columns.max() + margin + 1, width)),
+    )
 
 
 @dataclass(frozen=True)
@@ -205,11 +234,16 @@ def _separate(darkness: Floats) -> tuple[NDArray[np.bool_], _Paper]:
         raise BadImage("expected ink on paper, found a picture of one shade; is the page blank?")
     level = np.median(bare)
     paper = _Paper(float(level), 1.4826 * float(np.median(np.abs(bare - level))))
-    contrast = float(mean_above[best] - mean_below[best])
-    if contrast < max(_MIN_CONTRAST, _MIN_CONTRAST_SIGMA * paper.noise):
+    contrast = max(float(mean_above[best] - mean_below[best]), 0.0)
+    if contrast < _MIN_CONTRAST:
         raise BadImage(
             f"expected ink on paper, found a contrast of {contrast:.1%}, which is none; "
             "is the page blank?"
+        )
+    if contrast < _MIN_CONTRAST_SIGMA * paper.noise:
+        raise BadImage(
+            f"expected ink on paper, found grain: what is dark stands out by {contrast:.1%}, and "
+            f"the rest varies by {paper.noise:.1%}; is the page blank?"
         )
     ink = darkness > threshold
     full = float(np.percentile(darkness[ink], 90))
@@ -229,6 +263,20 @@ def _level(darkness: Floats, character: NDArray[np.bool_], paper: _Paper) -> Flo
     side = max(int(np.ptp(rows)), int(np.ptp(columns))) + 1
     reach = dilate(character, int(np.ceil(1.5 * side / BOX)))
     return np.where(reach, ink, 0).astype(np.float32)
+
+
+def _firm(ink: Floats, character: NDArray[np.bool_]) -> Floats:
+    """Return the ink of a pen that is no thinner than ``_LEAST_PEN``.
+
+    Reduced to MNIST form the strokes of a finer one are grey hairs, and no writer of MNIST had one:
+    what is learned from them would see a stranger in every hand.
+    """
+    rows, columns = np.nonzero(character)
+    side = max(int(np.ptp(rows)), int(np.ptp(columns))) + 1
+    pen = pen_width(character)
+    if np.count_nonzero(character) > _LONGEST * side * pen:
+        return ink  # these are no strokes, but the dots of a raster
+    return dilate(ink, round((_LEAST_PEN * side / BOX - pen) / 2))
 
 
 def _fit(ink: Floats) -> Floats:

@@ -18,6 +18,11 @@ Mask = NDArray[np.bool_]
 _BRIDGED_PEN_WIDTHS = 1.5
 # A group whose longer side is this share of the largest group's is a character of its own.
 _SECOND_CHARACTER = 0.5
+# A mark that fills so much of its box, which is no narrower than this, is a sheet of paper.
+_SHEET_FILLED, _SHEET_NARROWEST = 0.8, 0.5
+# What runs along a whole side of the picture is its surroundings, if anything else is as large as
+# this share of them.
+_BESIDE_SURROUNDINGS = 0.1
 # A smaller group further away than this share of the largest group's side is dirt.
 _NEAR = 0.25
 
@@ -29,7 +34,7 @@ def select_character(ink: Mask) -> Mask:
         ink: shape (h, w), True where there is ink; some is True.
 
     Raises:
-        BadImage: there are two characters.
+        BadImage: there are two characters, or more is to be seen than a page.
     """
     labels = label_components(_bridge_gaps(ink))
     labels = np.where(ink, labels, 0)
@@ -37,6 +42,7 @@ def select_character(ink: Mask) -> Mask:
     areas = np.bincount(labels.ravel())[1:]
     first = int(np.argmax(areas * _longer_sides(groups)))
     side = _longer_sides(groups)[first]
+    _check_page(labels == first + 1, groups, first)
     keep = np.zeros(len(areas) + 1, dtype=np.bool_)
     for group, box in enumerate(groups):
         if group != first and _longer_sides(box[None])[0] >= _SECOND_CHARACTER * side:
@@ -46,6 +52,27 @@ def select_character(ink: Mask) -> Mask:
             )
         keep[group + 1] = _gap(box, groups[first]) <= _NEAR * side
     return keep[labels]
+
+
+def _check_page(mark: Mask, groups: NDArray[np.int64], first: int) -> None:
+    """Refuse a table's edge, or the sheet that lies on it, which are larger than any character.
+
+    Args:
+        mark: the largest group, on the page.
+        groups: the boxes of all.
+        first: which of them is the mark's.
+    """
+    sides = _longer_sides(groups)
+    edges = (mark[0], mark[-1], mark[:, 0], mark[:, -1])
+    others = np.delete(sides, first) >= _BESIDE_SURROUNDINGS * sides[first]
+    height, width = groups[first, 2:] - groups[first, :2]
+    is_wide = min(height, width) >= _SHEET_NARROWEST * max(height, width)
+    is_sheet = is_wide and np.count_nonzero(mark) >= _SHEET_FILLED * height * width
+    if is_sheet or (others.any() and any(edge.all() for edge in edges)):
+        raise BadImage(
+            "expected one character on paper, found that more than the paper is to be seen; crop "
+            "the picture to the paper"
+        )
 
 
 def pen_width(ink: Mask) -> float:

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from serving.images import BadImage
 from tests.enrolments import background
 from training.augment import augment, change_pen, roughen_edges
 from training.config import SEED, Range
@@ -116,3 +118,13 @@ def test_vanished_ink_is_drawn_again() -> None:
     images = augment(hair, config, random()).images
 
     assert images.any(axis=(1, 2)).all()
+
+
+def test_ink_that_always_vanishes_is_told() -> None:
+    """What is too faint for any variation is refused, and not tried for ever."""
+    faint = np.zeros((1, 28, 28), dtype=np.uint8)
+    faint[0, 4:24, 14] = 90
+    config = replace(SEED.augment, mnist_form=True)
+
+    with pytest.raises(BadImage, match="found none left in 50 variations"):
+        augment(faint, config, random())

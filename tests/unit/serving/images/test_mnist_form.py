@@ -260,6 +260,32 @@ def test_a_small_character_on_a_large_page() -> None:
     assert min(np.abs(shifted.astype(int) - expected).mean() for shifted in shifts) < 9
 
 
+@pytest.mark.parametrize("side", [1200, 4000])
+def test_a_large_page_costs_no_detail(side: int) -> None:
+    """A character that takes a twentieth of the page's height is read as if cropped out of it."""
+    small = page((120, 100, 200))
+    large = np.full((side * 3 // 4, side), 235, np.uint8)
+    drawn = Image.fromarray(small).resize((side // 10, side // 10), Image.Resampling.LANCZOS)
+    top, left = side // 3, side // 2
+    large[top : top + side // 10, left : left + side // 10] = drawn
+
+    difference = to_mnist_form(large).astype(int) - to_mnist_form(np.asarray(drawn))
+
+    assert np.abs(difference).mean() < 5
+
+
+def test_the_table_under_the_paper() -> None:
+    """What is around the paper is not read as a character; the caller is told to crop."""
+    beside = page((120, 100, 200)).copy()
+    beside[:, :30] = 60
+    around = np.full((600, 600), 60, np.uint8)
+    around[100:500, 100:500] = page((120, 100, 200))
+
+    for photograph in (beside, around):
+        with pytest.raises(BadImage, match="more than the paper is to be seen; crop"):
+            to_mnist_form(photograph)
+
+
 @pytest.mark.parametrize("shape", [(28, 22_000), (22_000, 28)])
 def test_a_strip(shape: tuple[int, int]) -> None:
     """A picture so long that hardly a row of it is left is read or refused like any other."""
