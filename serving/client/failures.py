@@ -126,6 +126,15 @@ _KINDS: dict[grpc.StatusCode, type[CallFailed]] = {
 }
 
 
+_GRPCS = {
+    grpc.StatusCode.UNAVAILABLE: "no server answers at {target}; is it running? ({message})",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "the request or its answer is larger than {target} or this "
+    "client takes; send or ask for fewer or smaller pictures at once ({message})",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer of {target} in time ({message})",
+}
+"""What codes mean that come from gRPC, with its own words, which name neither file nor remedy."""
+
+
 def failure(error: Any, target: str) -> CallFailed:
     """Return the exception that tells what ``error``, a failed unary call, means."""
     code: grpc.StatusCode = error.code()
@@ -136,8 +145,8 @@ def failure(error: Any, target: str) -> CallFailed:
     retry = _find(packed, details_pb2.RetryInfo)
     request = _find(packed, details_pb2.RequestInfo)
     message = str(error.details() or code.name)
-    if code is grpc.StatusCode.UNAVAILABLE and request is None:
-        message = f"no server answers at {target}; is it running? ({message})"
+    if not packed:  # it was gRPC that failed the call: the service always gives details
+        message = _GRPCS.get(code, "{message}").format(message=message, target=target)
     return _KINDS.get(code, ServerFault)(
         message,
         code=code.name,

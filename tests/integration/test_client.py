@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,32 @@ def test_variants_of_every_mode(client: Client, mode: Mode | None) -> None:
     assert answer.redrawn == 0
     assert answer.seed == 3
     assert np.array_equal(answer.images, again.images)
+
+
+def test_what_is_no_picture_and_no_mode(client: Client) -> None:
+    """A caller's mistake is told in a caller's words, before anything is sent."""
+    for pictures_given, problem in (
+        (b"a file", "expected a list of pictures, found bytes"),
+        (["two.png"], r"expected the bytes of a picture file, .* found str"),
+        ([np.zeros((28, 28))], "expected pixels as uint8 of shape .*, found float64"),
+    ):
+        with pytest.raises(TypeError, match=problem):
+            client.classify(pictures_given)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"mode: expected one of Prior, .*, found 'prior'"):
+        client.variants(1, "prior")  # type: ignore[arg-type]
+    for timeout in (None, 0, float("nan")):
+        with pytest.raises(ValueError, match="timeout: expected seconds, more than 0, found"):
+            Client(timeout=timeout)  # type: ignore[arg-type]
+
+
+def test_more_than_a_message_may_hold(make_server: Callable[..., Running]) -> None:
+    """What gRPC refuses by itself is told with a remedy, and not tried again."""
+    target = make_server(max_message_bytes=1_000_000).target
+    with Client(target, timeout=PATIENCE) as client, pytest.raises(Overloaded) as caught:
+        client.classify([bytes(2_000_000)])
+
+    assert "send or ask for fewer or smaller pictures at once" in str(caught.value)
+    assert caught.value.retry_after is None
 
 
 def test_attributes_are_those_asked_for(client: Client) -> None:
@@ -192,7 +219,7 @@ def test_shed_request_is_retried(make_server: Callable[..., Running]) -> None:
 def test_command_classify(
     shared_server: Running, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The table has a line for each file and one for all; JSON has an object for each."""
+    """The table has a line for each file and one for all; JSON has an object for each file."""
     words = ["classify", str(picture), str(picture), "--target", shared_server.target]
 
     assert main(words) == 0
@@ -202,8 +229,11 @@ def test_command_classify(
 
     assert table[0].split() == ["image", "label", "own", "other", "writer", "other", "llr"]
     assert len(table) == 5
-    assert [line["image"] for line in lines] == [str(picture), str(picture), "all together"]
+    assert [line["image"] for line in lines] == [str(picture), str(picture)]
     assert lines[0]["label"] in {"own", "other_writer", "other"}
+    assert lines[0]["all_together"] == lines[1]["all_together"]
+    assert lines[0]["all_together"]["llr"] == pytest.approx(2 * lines[0]["llr"], rel=1e-4)
+    assert {"profile", "version", "digest"} < lines[0].keys()
 
 
 def test_command_variants(
@@ -280,6 +310,17 @@ def test_command_refuses_what_does_not_go_together(
         main([*words, "--slant", "steep"])
     assert usage.value.code == 2
     assert "expected a value (3.2, =-10), a change" in capsys.readouterr().err
+    for wrong, problem in (
+        (["--count", "x"], "expected a whole number, .* found 'x'"),
+        (["--timeout", "0"], "expected seconds, more than 0, found '0'"),
+        (["--timeout", "soon"], "expected seconds, more than 0, found 'soon'"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*words, *wrong])
+        assert re.search(problem, capsys.readouterr().err)
+    with pytest.raises(SystemExit):
+        main(["profiles", "--profile", "tiny"])
+    assert "unrecognized arguments: --profile" in capsys.readouterr().err
 
     assert main([*words, "--slant", "99", "--out", str(tmp_path)]) == 1
     assert "attributes.slant.value: expected -60 to 60" in capsys.readouterr().err

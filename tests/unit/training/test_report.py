@@ -129,7 +129,9 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
     )
     row = {"name": HOSTILE, "enrolled": 1, "trials": {HOSTILE: HOSTILE}}
     benchmark = tmp_path / "benchmark.json"
-    benchmark.write_text(json.dumps({"command": HOSTILE, "recipe": HOSTILE, "rows": [row]}))
+    benchmark.write_text(
+        json.dumps({"command": HOSTILE, "recipe": HOSTILE, "digit": 2, "rows": [row]})
+    )
 
     page = read(folder, benchmark)
 
@@ -290,7 +292,9 @@ def test_benchmark_figures_are_shown_with_their_command(tmp_path: Path) -> None:
         "trials": {"genuine": 240},
     }
     benchmark.write_text(
-        json.dumps({"command": "evaluate --it", "recipe": "seed", "rows": [row], "more": 1})
+        json.dumps(
+            {"command": "evaluate --it", "recipe": "seed", "digit": 2, "rows": [row], "more": 1}
+        )
     )
 
     text = read(make(tmp_path), benchmark).text
@@ -311,8 +315,28 @@ def test_benchmark_figures_are_shown_with_their_command(tmp_path: Path) -> None:
 
 
 def test_without_a_benchmark_the_page_says_how_to_make_one(tmp_path: Path) -> None:
-    """The command is on the page."""
-    assert report.EVALUATE in read(make(tmp_path)).text
+    """The command is on the page, for the profile's own recipe and digit."""
+    command = "python -m training evaluate --mnist DIR --qmnist DIR --recipe linear --digit 2"
+    assert command in read(make(tmp_path)).text
+
+
+def test_a_benchmark_of_another_digit_is_refused(tmp_path: Path) -> None:
+    """Figures of 7s say nothing of a hand's 2s."""
+    benchmark = tmp_path / "sevens.json"
+    benchmark.write_text(
+        json.dumps({"command": "evaluate", "recipe": "seed", "digit": 7, "rows": []})
+    )
+
+    with pytest.raises(report.ReportError, match=r"benchmark of a 2, .* found that of a 7; make"):
+        report.render(make(tmp_path), benchmark)
+
+
+def test_a_profile_stands_for_its_version_in_force(tmp_path: Path) -> None:
+    """Who names the profile's folder means what the server would serve."""
+    folder = make(tmp_path)
+    (folder.parent / bundle.CURRENT).write_text(folder.name)
+
+    assert report.render(folder.parent) == report.render(folder)
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"rows": []}', '{"rows": [{"auc": [1]}]}'])
