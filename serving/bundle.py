@@ -35,7 +35,7 @@ import msgspec
 
 from serving.errors import BundleError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 REPORT = "report"
@@ -48,6 +48,9 @@ GOLDEN = "golden.npz"
 GRAPHS = (CLASSIFIER, ENCODER, SCREEN, DECODER, STEER)
 FILES = (*GRAPHS, GOLDEN)
 LABELS = ("own", "other_writer", "other")
+
+# Where a file system keeps what a check of it found (Filesystem Hierarchy Standard 3.0).
+_OF_VOLUME = "lost+found"
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -89,13 +92,17 @@ class Decision(Contract, frozen=True):
 
 
 class Gate(Contract, frozen=True):
-    """Which latent points are in doubt, so that others are taken or the classifier is asked.
+    """What is drawn may be given out, and what not; stricter than the decision on pictures.
 
     Attributes:
-        doubt: those whose doubt, which the screen tells, is above this; 0 to 1, 1 = none.
+        doubt: latent points whose doubt, which the screen tells, is above this are in doubt: others
+            are taken, or the classifier is asked; 0 to 1, 1 = none.
+        other: a picture is refused that the classifier holds for something else than the digit with
+            more than this probability; 0 to 1, 1 = none.
     """
 
     doubt: float
+    other: float
 
 
 class Enrolment(Contract, frozen=True):
@@ -248,7 +255,7 @@ def load(folder: Path) -> Bundle:
     """
     with _readable(folder.name):
         if not folder.is_dir() or folder.is_symlink():
-            raise BundleError(f"{folder.name}: expected the folder of a bundle, found none")
+            raise BundleError(f"{str(folder)!r}: expected the folder of a bundle, found none")
         raw = _read_plain(folder / MANIFEST)
         # Before the files: of another schema, they are others.
         manifest = parse_manifest(raw, folder.name)
@@ -276,13 +283,16 @@ def discover(root: Path) -> dict[str, Path]:
 def homes(root: Path) -> list[Path]:
     """Return the folder of each profile under ``root``, whatever it holds, sorted by name.
 
+    Folders whose names begin with a dot are none, nor is what the root of a volume holds.
+
     Raises:
         BundleError: ``root`` is not a folder, or cannot be read.
     """
-    with _readable(f"models: {root.name!r}"):
+    with _readable(f"models: {str(root)!r}"):
         if not root.is_dir():
-            raise BundleError(f"models: expected a folder of profiles, found none at {root.name!r}")
-        return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+            raise BundleError(f"models: expected a folder of profiles, found none at {str(root)!r}")
+        folders = sorted(path for path in root.iterdir() if path.is_dir())
+    return [path for path in folders if path.name != _OF_VOLUME and path.name[0] != "."]
 
 
 def current(home: Path) -> Path:
@@ -367,8 +377,9 @@ def _check_identity(manifest: Manifest, folder: Path) -> None:
         raise BundleError(
             f"{where}: decision.priors: expected a sum of 1, each above 0, found {priors}"
         )
-    if not 0 <= manifest.gate.doubt <= 1:
-        raise BundleError(f"{where}: gate.doubt: expected 0 to 1, found {manifest.gate.doubt}")
+    for name, bound in (("doubt", manifest.gate.doubt), ("other", manifest.gate.other)):
+        if not 0 <= bound <= 1:
+            raise BundleError(f"{where}: gate.{name}: expected 0 to 1, found {bound}")
     if not 0 <= manifest.digit <= 9:
         raise BundleError(f"{where}: digit: expected 0 to 9, found {manifest.digit}")
 

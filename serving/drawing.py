@@ -3,8 +3,8 @@
 Another point costs next to nothing, a picture much, a look at it by the classifier far more. So
 points are sampled by rejection: those whose doubt is above the profile's gate are passed over,
 before anything is drawn there. Where that does not help, because the tries are spent or nothing is
-left to chance, the picture at such a point is shown to the classifier. If that does not call it the
-digit, it is drawn anew from other points, until it passes or the attempts are spent.
+left to chance, the picture at such a point is shown to the classifier. If that is not sure enough
+that it is the digit, it is drawn anew from other points, until it passes or the attempts are spent.
 
 ``draw`` is a pure function of model, plan and row numbers. Matrix kernels round differently for
 different numbers of rows, so whatever is done is done to the same rows together, whatever part of
@@ -89,8 +89,8 @@ class Points(NamedTuple):
 
     Attributes:
         latents: shape (n, z).
-        doubt: shape (n,), 0 to 1: how likely the classifier would not call what is drawn there the
-            digit.
+        doubt: shape (n,), 0 to 1: how likely the classifier would hold what is drawn there for
+            something else than the digit.
     """
 
     latents: NDArray[np.float32]
@@ -179,11 +179,11 @@ def passing(
         images: shape (n, 28, 28), n >= 1.
         doubt: shape (n,), 0 to 1.
     """
-    passes = doubt <= model.gate
+    passes = doubt <= model.gate.doubt
     doubted = np.flatnonzero(~passes)
     if doubted.size:
-        verdicts = model.classify(images[doubted])
-        passes[doubted] = verdicts.probabilities.argmax(axis=1) != OTHER
+        other = model.classify(images[doubted]).probabilities[:, OTHER]
+        passes[doubted] = other <= model.gate.other
     return passes
 
 
@@ -286,13 +286,13 @@ def _sampled(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> Poi
         noise = random.standard_normal((len(candidates), model.latent_size), np.float32)
         latents = plan.latents(candidates, noise)
         doubt = model.doubt(latents)
-        sure = np.flatnonzero(doubt <= model.gate)[:missing]
+        sure = np.flatnonzero(doubt <= model.gate.doubt)[:missing]
         found.append(Points(latents[sure], doubt[sure]))
         missing -= len(sure)
         if not missing:
             break
     else:
-        doubted = np.flatnonzero(doubt > model.gate)[:missing]
+        doubted = np.flatnonzero(doubt > model.gate.doubt)[:missing]
         found.append(Points(latents[doubted], doubt[doubted]))
     if len(found) == 1:
         return found[0]
@@ -307,6 +307,6 @@ def _problem(plan: Plan, rows: range, refused: int, row: int) -> str:
     )
     return (
         f"expected the profile's digit on each of the {len(rows)} pictures {rows.start + 1} to "
-        f"{rows.stop}, found {refused} that its classifier takes for something else, {tried}; "
+        f"{rows.stop}, found {refused} that its classifier doubts, {tried}; "
         f"{plan.remedy}"
     )

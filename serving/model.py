@@ -80,7 +80,7 @@ class Model:
 
     Attributes:
         latent_size: dimensions of the latent space.
-        gate: doubt above which a latent point's picture is for the classifier to look at.
+        gate: which latent points' pictures are for the classifier to look at, and which pass.
         golden_difference: largest absolute difference to the training framework's outputs.
     """
 
@@ -95,7 +95,7 @@ class Model:
         graphs = {name: Graph(bundle, name) for name in GRAPHS}
         self.golden_difference = replay(bundle, graphs)
         self.latent_size = bundle.manifest.latent_size
-        self.gate = bundle.manifest.gate.doubt
+        self.gate = bundle.manifest.gate
         self._classifier = graphs[CLASSIFIER]
         self._encoder = graphs[ENCODER]
         self._screen = graphs[SCREEN]
@@ -129,7 +129,7 @@ class Model:
         return Posterior(mean, np.exp(log_variance / 2), own)
 
     def doubt(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return how likely the classifier would not call it the digit, for each latent point.
+        """Return how likely the classifier would hold it for no such digit, by latent point.
 
         Args:
             latents: shape (n, z), n >= 1; all in one run.

@@ -2,7 +2,7 @@
 
 Equal steps in the latent space are not equal steps to the eye. So the way is drawn at a fixed
 number of points, and how far it has come is measured by what has changed in the pictures since its
-beginning. Where the classifier takes a picture on the straight way for something else, the way is
+beginning. Where the classifier doubts that a picture on the straight way is the digit, the way is
 bowed towards the middle of the space, where the hand itself is, by no more than it takes.
 """
 

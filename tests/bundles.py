@@ -29,6 +29,9 @@ _PLACES = np.stack(np.meshgrid(np.arange(28), np.arange(28)), axis=2).reshape(78
 _TERMS = np.column_stack(
     [np.ones(784), _PLACES, _PLACES[:, 0] ** 2, _PLACES.prod(axis=1), _PLACES[:, 1] ** 2]
 ).astype(np.float32)
+EVEN = 1 / 3
+"""A gate that refuses what a gated bundle's classifier decides to be no digit, and nothing else."""
+
 _BAR = (slice(6, 22), slice(11, 17))
 _LEFT, _RIGHT = (slice(0, 4), slice(0, 4)), (slice(0, 4), slice(24, 28))
 
@@ -50,12 +53,12 @@ def build(
         seed: of the weights.
         change_golden: may spoil the golden vectors.
         gated: whether half of the pictures are no digit, and each point is in doubt; with a gate
-            of 0.5 none but theirs.
+            at a doubt of 0.5 none but theirs.
         changes: fields of the manifest to set otherwise, or ``contents`` to replace files.
     """
     contents = files(seed, change_golden, gated=gated) | changes.pop("contents", {})
     if gated:
-        changes = {"gate": bundle.Gate(0.0)} | changes
+        changes = {"gate": bundle.Gate(0.0, EVEN)} | changes
     return bundle.save(manifest(profile, **changes), contents, root)
 
 
@@ -343,7 +346,7 @@ def manifest(profile: str = "tiny", **changes: Any) -> bundle.Manifest:
             ),
         },
         "decision": bundle.Decision("argmax", (1 / 3, 1 / 3, 1 / 3)),
-        "gate": bundle.Gate(1.0),
+        "gate": bundle.Gate(1.0, 1.0),
         "enrolment": bundle.Enrolment(1, "linear", 0, "0" * 64),
         "producer": bundle.Producer("0", "none", "1", "1", "2", 20, 10),
         "parity": bundle.Parity(1e-5, (1, 7, 64), 0.0, 0.0, 0.0, 0.0, 0.0, 0),

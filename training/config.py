@@ -166,6 +166,9 @@ class ScreenConfig:
     Attributes:
         points: drawn and classified to learn from, and as many to set the threshold with.
         warmest: temperatures up to this are learned from.
+        other: a picture is refused that the classifier holds for something else than the digit with
+            more than this probability. What is drawn can be drawn anew, so this is stricter than
+            the decision on what somebody wrote.
         hidden: width of the perceptron's one layer.
         missed: share of the prior's pictures that may be out of doubt though they would be refused.
         fit: how it is trained.
@@ -173,6 +176,7 @@ class ScreenConfig:
 
     points: int = 6000
     warmest: float = 2.6
+    other: float = 0.1
     hidden: int = 64
     missed: float = 0.002
     fit: FitConfig = FitConfig(epochs=30, batch_size=100, learning_rate=3e-3)

@@ -90,14 +90,14 @@ class Graphs:
         vae: encoder and decoder.
         priors: class shares that the probabilities stand for.
         screen: how doubtful points are.
-        doubt: above which they are in doubt.
+        gate: what is drawn may be given out.
     """
 
     classifier: ClassifierGraph
     vae: Autoencoder
     priors: tuple[float, float, float]
     screen: Screen
-    doubt: float
+    gate: bundle.Gate
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def _manifest(
         latent_size=graphs.vae.latent,
         graphs=contracts,
         decision=bundle.Decision("argmax", graphs.priors),
-        gate=bundle.Gate(graphs.doubt),
+        gate=graphs.gate,
         enrolment=identity.enrolment,
         producer=bundle.Producer(
             onehand=package_version("onehand"),

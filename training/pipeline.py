@@ -79,7 +79,7 @@ def enrol(
                 learned.vae,
                 classifier.priors,
                 screened.screen,
-                screened.threshold,
+                screened.gate,
             ),
             _identity(learned, latent, screened, profile, digit, seed),
             np.concatenate([forms, learned.variations.images[::9], learned.samples[::9]]),

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from serving.bundle import Gate
 from training.config import ScreenConfig
 from training.fit import fit, initialise
 from training.perceptron import perceptron
@@ -24,8 +25,6 @@ from training.synthesize import OTHER, to_bytes
 from training.vae import Autoencoder
 
 _CHUNK = 500
-# Where hardly anything is refused, what is likelier refused than not is in doubt.
-_UNDOUBTED = 0.5
 
 
 class Screen(nn.Module):
@@ -59,14 +58,14 @@ class Screened:
 
     Attributes:
         screen: the network.
-        threshold: above which a point is in doubt.
+        gate: what passes.
         refused: share of the prior's pictures at temperature 1 that the classifier refuses.
         doubted: share of the prior's points that are in doubt.
         checked: pictures on which the threshold was set and these shares were taken.
     """
 
     screen: Screen
-    threshold: float
+    gate: Gate
     refused: float
     doubted: float
     checked: int
@@ -89,33 +88,30 @@ def train_screen(
     size = (config.points, vae.latent)
     temperature = torch.rand((config.points, 1), generator=generator) * config.warmest
     points = temperature * torch.randn(size, generator=generator)
-    screen = _learn(points, _other(points, vae, classify)[0], config, generator)
+    screen = _learn(points, _other(points, vae, classify), config, generator)
     screen.radius.fill_(points.norm(dim=1).max())
     plain = torch.randn(size, generator=generator)
-    _, refused = _other(plain, vae, classify)
+    refused = _other(plain, vae, classify) > config.other
     with torch.inference_mode():
         doubt = screen(plain)
-    threshold = _threshold(doubt, refused, config.missed)
+    threshold = _threshold(doubt, refused, config)
     return Screened(
         screen=screen,
-        threshold=threshold,
+        gate=Gate(threshold, config.other),
         refused=float(refused.float().mean()),
         doubted=float((doubt > threshold).float().mean()),
         checked=config.points,
     )
 
 
-def _other(
-    points: Tensor, vae: Autoencoder, classify: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Return the probability (n,) of "other" for the points' pictures, and if it is the largest."""
+def _other(points: Tensor, vae: Autoencoder, classify: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the probability (n,) of "other" for the points' pictures."""
     with torch.inference_mode():
         answers = [
-            classify(torch.from_numpy(to_bytes(vae.decode(part))))
+            classify(torch.from_numpy(to_bytes(vae.decode(part))))[:, OTHER]
             for part in torch.split(points, _CHUNK)
         ]
-    probabilities = torch.cat(answers).clone()  # to be learned from, unlike an inference tensor
-    return probabilities[:, OTHER], probabilities.argmax(dim=1) == OTHER
+    return torch.cat(answers).clone()  # to be learned from, unlike an inference tensor
 
 
 def _learn(
@@ -131,10 +127,13 @@ def _learn(
     return screen
 
 
-def _threshold(doubt: Tensor, refused: Tensor, missed: float) -> float:
-    """Return the highest threshold at which a share of the pictures, at most, slips through."""
-    allowed = int(missed * len(doubt))
+def _threshold(doubt: Tensor, refused: Tensor, config: ScreenConfig) -> float:
+    """Return the highest threshold at which a share of the pictures, at most, slips through.
+
+    It is never above what refuses a picture: the doubt is a guess at the same probability.
+    """
+    allowed = int(config.missed * len(doubt))
     doubts = doubt[refused].sort().values
     if len(doubts) <= allowed:
-        return _UNDOUBTED
-    return min(_UNDOUBTED, float(doubts[allowed]) * (1 - 1e-3))
+        return config.other
+    return min(config.other, float(doubts[allowed]) * (1 - 1e-3))

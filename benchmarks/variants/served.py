@@ -30,7 +30,7 @@ class Served:
 
     Attributes:
         latent_size: dimensions of the latent space.
-        gate: above which a point is in doubt.
+        gate: what is drawn may be given out.
     """
 
     def __init__(self, learned: Learned, screened: Screened) -> None:
@@ -39,7 +39,7 @@ class Served:
         self._classifier = learned.classifier.graph()
         self._bending = Bending()
         self.latent_size = learned.vae.latent
-        self.gate = screened.threshold
+        self.gate = screened.gate
 
     @torch.inference_mode()
     def classify(self, images: Images) -> Verdicts:

@@ -129,12 +129,13 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda m: m.update(schema_version=2), "schema_version: expected 3, found 2; enrol again"),
-        (lambda m: m.pop("schema_version"), "schema_version: expected 3, found None"),
+        (lambda m: m.update(schema_version=3), "schema_version: expected 4, found 3; enrol again"),
+        (lambda m: m.pop("schema_version"), "schema_version: expected 4, found None"),
         (lambda m: m.update(surprise=1), "unknown field `surprise`"),
         (lambda m: m.pop("digit"), "missing required field `digit`"),
         (lambda m: m["files"]["golden.npz"].pop("sha256"), "missing required field `sha256`"),
         (lambda m: m["gate"].pop("doubt"), "missing required field `doubt`"),
+        (lambda m: m["gate"].pop("other"), "missing required field `other`"),
         (lambda m: m["parity"].pop("screen"), "missing required field `screen`"),
         (lambda m: m.update(digit="2"), "Expected `int`, got `str`"),
         (lambda m: m.update(digit=3), "version: expected"),
@@ -165,10 +166,10 @@ def test_moved_bundle(folder: Path, tmp_path: Path) -> None:
 
 def test_bundle_of_an_older_schema(folder: Path) -> None:
     """A bundle from before the screen had a graph of its own says first what is to be done."""
-    edit(folder, lambda manifest: manifest.update(schema_version=2))
+    edit(folder, lambda manifest: manifest.update(schema_version=3))
     (folder / bundle.SCREEN).unlink()
 
-    with pytest.raises(BundleError, match="schema_version: expected 3, found 2; enrol again"):
+    with pytest.raises(BundleError, match="schema_version: expected 4, found 3; enrol again"):
         bundle.load(folder)
 
 
@@ -179,6 +180,15 @@ def test_bad_current(folder: Path, content: str) -> None:
 
     with pytest.raises(BundleError, match="tiny/CURRENT"):
         bundle.discover(folder.parents[1])
+
+
+def test_what_is_no_profile_s_folder(folder: Path) -> None:
+    """What a volume and a mount hold beside the profiles is passed over."""
+    root = folder.parents[1]
+    for name in ("lost+found", "..data", ".git"):
+        (root / name).mkdir()
+
+    assert bundle.discover(root) == {"tiny": folder}
 
 
 def consistent(root: Path, **changes: Any) -> Path:
@@ -209,11 +219,13 @@ def test_every_output_is_proven(tmp_path: Path, name: str) -> None:
         load_profile(consistent(tmp_path, change_golden=spoil))
 
 
-@pytest.mark.parametrize("doubt", [-0.1, 1.1])
-def test_gate_that_is_no_probability(tmp_path: Path, doubt: float) -> None:
-    """The gate is a doubt, which is 0 to 1."""
-    with pytest.raises(BundleError, match=r"gate\.doubt: expected 0 to 1, found"):
-        bundle.load(consistent(tmp_path, gate=bundle.Gate(doubt)))
+@pytest.mark.parametrize("bound", ["doubt", "other"])
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_gate_that_is_no_probability(tmp_path: Path, bound: str, value: float) -> None:
+    """What bounds a probability is 0 to 1."""
+    gate = bundle.Gate(**{"doubt": 0.5, "other": 0.5, bound: value})
+    with pytest.raises(BundleError, match=rf"gate\.{bound}: expected 0 to 1, found"):
+        bundle.load(consistent(tmp_path, gate=gate))
 
 
 def test_golden_vectors_that_are_not_numbers(tmp_path: Path) -> None:
@@ -297,7 +309,7 @@ def test_manifest_survives_a_round_trip() -> None:
 
 
 def test_unreadable_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that this process may not read is refused at each level by name, not by path."""
+    """A folder that this process may not read is refused at each level, by name."""
     home, root = folder.parent, folder.parent.parent
 
     def refuse(*_: object) -> None:
@@ -307,8 +319,8 @@ def test_unreadable_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         (os, "scandir", lambda: bundle.load(folder), folder.name),
         (Path, "is_dir", lambda: bundle.load(folder), folder.name),
         (Path, "is_dir", lambda: bundle.current(home), home.name),
-        (Path, "is_dir", lambda: bundle.discover(root), f"models: '{root.name}'"),
-        (Path, "iterdir", lambda: bundle.discover(root), f"models: '{root.name}'"),
+        (Path, "is_dir", lambda: bundle.discover(root), f"models: '{root}'"),
+        (Path, "iterdir", lambda: bundle.discover(root), f"models: '{root}'"),
     ):
         with monkeypatch.context() as patched:
             patched.setattr(owner, function, refuse)

@@ -34,7 +34,7 @@ def model(hands: Path) -> Model:
 def doubting(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A model that doubts half of its points, and rightly so."""
     root = tmp_path_factory.mktemp("doubting")
-    return load_profile(bundles.build(root, gated=True, gate=Gate(0.5))).model
+    return load_profile(bundles.build(root, gated=True, gate=Gate(0.5, bundles.EVEN))).model
 
 
 def pictures(seed: int, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -24,7 +24,8 @@ def default_networks() -> dict[str, tuple[nn.Module, bundle.Graph]]:
     screen.radius.fill_(7.25)
     if isinstance(classifier.network, Metric):
         classifier.network.trust.fill_(0.375)
-    graphs = Graphs(classifier.graph(), learned.vae, classifier.priors, screen, doubt=0.5)
+    gate = bundle.Gate(doubt=0.5, other=FULL.screen.other)
+    graphs = Graphs(classifier.graph(), learned.vae, classifier.priors, screen, gate)
     contracts = contracts_of(size)
     return {name: (network, contracts[name]) for name, network in networks_of(graphs).items()}
 

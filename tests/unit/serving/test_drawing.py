@@ -34,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def knowing(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The same, but only where it draws no digit it is in doubt."""
     root = tmp_path_factory.mktemp("knowing")
-    return load_profile(bundles.build(root, gated=True, gate=Gate(0.5))).model
+    return load_profile(bundles.build(root, gated=True, gate=Gate(0.5, bundles.EVEN))).model
 
 
 def sizes_of_calls(model: Model, name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -266,6 +266,19 @@ def test_attempts_have_an_end(model: Model, looked_at: list[int]) -> None:
         draw(model, Around(at(50.0), 1.0, seed=1), range(4, 7))
 
     assert looked_at == [FIRST] * (1 + ATTEMPTS)
+
+
+def test_the_gate_is_stricter_than_the_decision(tmp_path: Path) -> None:
+    """A picture that the classifier calls the digit, but not surely enough, is drawn anew too."""
+    gate = Gate(doubt=0.0, other=0.01)
+    strict = load_profile(bundles.build(tmp_path, gated=True, gate=gate)).model
+    plan = Prior(1.0, seed=1)
+    no_digit = ~passes(by_span(64, lambda span: sampled(plan, span, sure=nowhere)))
+
+    drawn = draw(strict, plan, range(64))
+
+    assert drawn.redrawn > no_digit.sum()
+    assert (strict.classify(drawn.images).probabilities[:, OTHER] <= gate.other).all()
 
 
 def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[int]) -> None:

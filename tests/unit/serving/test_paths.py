@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from serving.bundle import Gate
 from serving.drawing import draw
 from serving.errors import CannotDraw
 from serving.generate import Between
@@ -21,12 +22,12 @@ class Lamp:
     The classifier takes a picture for something else where the second number is too high there.
 
     Attributes:
-        gate: every point is in doubt.
+        gate: every point is in doubt, and the classifier is sure of what it says.
         latent_size: brightness, and what the classifier goes by.
         looked_at: how many pictures were.
     """
 
-    gate = 0.5
+    gate = Gate(0.5, 0.5)
     latent_size = 2
 
     def __init__(self, highest: float) -> None:

@@ -48,7 +48,7 @@ def test_hardly_any_refused_picture_slips_through(screened: Screened) -> None:
     """On fresh points too."""
     points = torch.randn(20_000, 3, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        doubted = screened.screen(points) > screened.threshold
+        doubted = screened.screen(points) > screened.gate.doubt
     slipped = (points[:, 0] > 2) & ~doubted
     assert slipped.float().mean() < 3 * CONFIG.missed
 
@@ -58,4 +58,4 @@ def test_what_lies_beyond_all_it_learned_from_is_doubted(screened: Screened) -> 
     far = torch.tensor([[-100.0, 0.0, 0.0]])
     with torch.inference_mode():
         assert screened.screen(far).item() == 1
-        assert screened.screen(-far * 0).item() < screened.threshold
+        assert screened.screen(-far * 0).item() < screened.gate.doubt

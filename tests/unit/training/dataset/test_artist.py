@@ -120,7 +120,7 @@ def test_a_picture_that_cannot_be_drawn(
     artist = find("tiny", models)
     monkeypatch.setattr(drawing, "ATTEMPTS", 0)
 
-    with pytest.raises(DatasetError, match="that its classifier takes for something else"):
+    with pytest.raises(DatasetError, match="that its classifier doubts"):
         make(Order(artist.hand(), 50), artist, tmp_path / "set")
 
     assert list(tmp_path.iterdir()) == []
