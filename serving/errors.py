@@ -2,7 +2,7 @@
 
 No transport appears here: ``serving.status`` alone says which gRPC code each one becomes.
 Every message names what was wrong, where, what was expected and what was found, and is written
-to be shown to the caller: it holds no path of the server and no stack trace.
+to be shown to the caller: it holds no stack trace and, but for ``BundleError``, no path.
 """
 
 from collections.abc import Sequence
@@ -102,7 +102,10 @@ class Forbidden(OnehandError):
 
 
 class BundleError(OnehandError):
-    """A bundle on disk that breaks its contract, or that was changed after it was written."""
+    """A bundle on disk that breaks its contract, or that was changed after it was written.
+
+    For operators, and sent to no caller: it may name a folder as they gave it.
+    """
 
 
 class ModelFault(OnehandError):

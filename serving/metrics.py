@@ -112,7 +112,7 @@ class Metrics:
         ).labels()
         self.redrawn = make.counter(
             "onehand_redrawn_total",
-            "Generated pictures drawn anew because the classifier did not call them the digit.",
+            "Generated pictures drawn anew because the classifier doubted that they are the digit.",
         ).labels()
         self.rejected = make.counter(
             "onehand_rejected_total", "Requests refused because too much was in work.", "reason"

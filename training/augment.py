@@ -96,7 +96,7 @@ def vary(
             continue
     raise BadImage(
         f"expected strokes that a thinner pen leaves something of, found none left in {_DRAWS} "
-        "variations; take a picture with firmer strokes"
+        "variations of a picture"
     )
 
 

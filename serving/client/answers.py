@@ -89,8 +89,8 @@ class Variants:
         latents: shape (n, z).
         attributes: shape (n, 5), in the order of ``ATTRIBUTES``: pixels and degrees, measured
             before the picture was turned.
-        redrawn: how many pictures were drawn more than once, because the classifier did not call
-            them the digit.
+        redrawn: how many pictures were drawn more than once, because the classifier doubted
+            that they are the digit.
         profile: that answered.
         version: of the profile.
         seed: that gives the same pictures again.

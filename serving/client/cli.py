@@ -12,7 +12,17 @@ from typing import Any
 
 from serving.client.answers import ATTRIBUTES, Variants, Verdict
 from serving.client.asked import asked
-from serving.client.connection import Along, Around, Between, Client, InStyle, Mode, Prior, Tls
+from serving.client.connection import (
+    MAX_SECONDS,
+    Along,
+    Around,
+    Between,
+    Client,
+    InStyle,
+    Mode,
+    Prior,
+    Tls,
+)
 from serving.client.failures import CallFailed, DeadlineExceeded, InvalidRequest, Unavailable
 from serving.client.sheet import contact_sheet
 from serving.images import encode_png
@@ -375,6 +385,6 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, found {text!r}")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 to {MAX_SECONDS}, found {text!r}")
     return seconds

@@ -45,6 +45,9 @@ Picture: TypeAlias = "bytes | NDArray[np.uint8]"
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
+MAX_SECONDS = 3600
+"""More than any call takes, and less than what gRPC's clocks cannot hold."""
+
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 # With it gRPC itself avoids servers that are not healthy, and retries what no server has seen or
@@ -169,10 +172,10 @@ class Client:
 
         Raises:
             OSError: a file for TLS cannot be read.
-            ValueError: the timeout is no number of seconds.
+            ValueError: the timeout is none, not above 0, or above ``MAX_SECONDS``.
         """
-        if not isinstance(timeout, int | float) or not timeout > 0:
-            raise ValueError(f"timeout: expected seconds, more than 0, found {timeout!r}")
+        if timeout is None or not 0 < timeout <= MAX_SECONDS:
+            raise ValueError(f"timeout: expected seconds, 0 to {MAX_SECONDS}, found {timeout!r}")
         self._target = target
         self._timeout = timeout
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()

@@ -10,6 +10,7 @@ The character itself is never straightened: slant is a trait of the writer.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from PIL import Image, ImageFilter
 
 from serving.errors import BadImage
 from serving.images.morphology import dilate, erode
-from serving.images.strokes import pen_width, select_character
+from serving.images.strokes import CROP, is_sheet, pen_width, select_character
 
 Floats = NDArray[np.float32]
 
@@ -36,6 +37,8 @@ _WORKING_SIDE = 768
 # Pictures larger than this have pixels to spare: a blur of one pixel in so many quietens the noise
 # and is less than a tenth of a pixel of MNIST form for a character that fills the page.
 _QUIET_SIDE = 300
+# What is smaller than this in all directions, in pixels of the picture, is no character.
+_LEAST_SIDE = 8
 # A part of the page whose longer side is less than this share of the page's is looked at closer.
 _SMALL = 0.5
 # The paper's brightness is followed at this size: coarse enough that no stroke survives.
@@ -54,6 +57,8 @@ _LEAST_INK = 0.4
 # Width of the finest pen, in pixels of MNIST form, that ink is left with as it is: three in four of
 # MNIST's writers have a broader one (docs/experiments.md).
 _LEAST_PEN = 2.2
+# Of a character that is smaller, in pixels, a whole pixel more would be too much.
+_FIRM_SIDE = 7 * BOX
 # No digit's strokes are longer than so many times its longer side.
 _LONGEST = 6.0
 # A row or column is part of the ink's box if one of its pixels has this share of full ink. Lower
@@ -71,13 +76,15 @@ def to_mnist_form(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         grey: shape (h, w), each side at least 28; dark ink on light paper or the reverse.
 
     Raises:
-        BadImage: there is no ink, or more than one character.
+        BadImage: there is no ink, more than one character, or more than the paper.
     """
     if grey.shape == (SIDE, SIDE) and _is_form(grey.tobytes()):
         return grey
-    darkness = _written_part(grey)
+    darkness, is_light = _written_part(grey)
     ink, paper = _separate(darkness)
     character = select_character(ink)
+    if is_light and is_sheet(character):
+        raise BadImage(CROP)
     strokes = _firm(_level(darkness, character, paper), character)
     return _centre(_fit(strokes))
 
@@ -129,23 +136,53 @@ def centre_in_form(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _centre(_fit((image / 255).astype(np.float32)))
 
 
-def _written_part(grey: NDArray[np.uint8]) -> Floats:
-    """Return how dark the part of the page is that is written on: 0 = paper, 1 = black.
+class _Page(NamedTuple):
+    """The part of a page that is written on.
 
-    What is small on a large page loses its detail where that is reduced and quietened, so the part
-    is looked at anew, as a page of its own, until it fills a good part of what is looked at.
+    Attributes:
+        darkness: how dark each pixel is, 0 = paper, 1 = black.
+        is_light: whether its ink is lighter than what is around it; ``darkness`` is then of the
+            negative.
     """
-    darkness = _flatten_paper(_dark_ink(_reduce(grey)))
-    rows, columns = part = _around_ink(darkness)
-    extent = max(rows.stop - rows.start, columns.stop - columns.start)
-    if max(grey.shape) <= _QUIET_SIDE or extent > _SMALL * max(darkness.shape):
-        return darkness[part]
+
+    darkness: Floats
+    is_light: bool
+
+
+def _written_part(grey: NDArray[np.uint8]) -> _Page:
+    """Return the part around everything that is at least half as dark as the darkest.
+
+    A small character on a large page is so few of its pixels that a threshold found over all of
+    them would split the paper instead. And it loses its detail where the page is reduced and
+    quietened, so the part is looked at anew, as a page of its own, until it fills a good part of
+    what is looked at.
+    """
+    image = _reduce(grey)
+    is_light = _is_light_ink(image)
+    darkness = _flatten_paper(255 - image if is_light else image)
     scale = max(grey.shape) / max(darkness.shape)
-    return _written_part(grey[_scaled(rows, scale), _scaled(columns, scale)])
+    rows, columns = np.nonzero(darkness > np.percentile(darkness, _EXTREME) / 2)
+    if not rows.size:
+        return _Page(darkness, is_light)
+    extent = int(max(np.ptp(rows), np.ptp(columns)))
+    if (extent + 1) * scale < _LEAST_SIDE:
+        raise BadImage(
+            f"expected a character, found a dot of {(extent + 1) * scale:.0f} pixels; is the page "
+            "blank?"
+        )
+    margin = extent // 2 + SIDE
+    part = _span(rows, margin), _span(columns, margin)
+    whole = max(grey.shape)
+    if whole <= _QUIET_SIDE or extent + 2 * margin > _SMALL * max(darkness.shape):
+        return _Page(darkness[part], is_light)
+    top_down, across = (
+        slice(int(span.start * scale), int(np.ceil(span.stop * scale))) for span in part
+    )
+    return _written_part(grey[top_down, across])
 
 
-def _scaled(span: slice, scale: float) -> slice:
-    return slice(int(span.start * scale), int(np.ceil(span.stop * scale)))
+def _span(places: NDArray[np.intp], margin: int) -> slice:
+    return slice(max(int(places.min()) - margin, 0), int(places.max()) + margin + 1)
 
 
 def _reduce(grey: NDArray[np.uint8]) -> Floats:
@@ -156,8 +193,8 @@ def _reduce(grey: NDArray[np.uint8]) -> Floats:
     return np.asarray(picture, dtype=np.float32)
 
 
-def _dark_ink(image: Floats) -> Floats:
-    """Return the image, negated if its ink is the lighter of the two.
+def _is_light_ink(image: Floats) -> bool:
+    """Say whether the ink is lighter than the paper.
 
     The edge of a picture is nearly all paper. A plane fitted to it stands for the light, and ink
     is on the side to which the extremes lie further away.
@@ -172,7 +209,7 @@ def _dark_ink(image: Floats) -> Floats:
     plane, *_ = np.linalg.lstsq(design.T @ design, design.T @ values, rcond=None)
     residual = image - basis @ plane
     dark, light = np.percentile(residual, [100 - _EXTREME, _EXTREME])
-    return 255 - image if light > _GRAIN - dark else image
+    return bool(light > _GRAIN - dark)
 
 
 def _flatten_paper(image: Floats) -> Floats:
@@ -191,23 +228,6 @@ def _flatten_paper(image: Floats) -> Floats:
     paper = blurred.convert("F").resize((width, height), Image.Resampling.BILINEAR)
     darkness = np.clip(1 - image / np.maximum(np.asarray(paper), 1), 0, 1)
     return np.asarray(darkness, dtype=np.float32)
-
-
-def _around_ink(darkness: Floats) -> tuple[slice, slice]:
-    """Return rows and columns around everything that is at least half as dark as the darkest.
-
-    A small character on a large page is so few of its pixels that a threshold found over all of
-    them would split the paper instead.
-    """
-    height, width = darkness.shape
-    rows, columns = np.nonzero(darkness > np.percentile(darkness, _EXTREME) / 2)
-    if not rows.size:
-        return slice(0, height), slice(0, width)
-    margin = max(np.ptp(rows), np.ptp(columns)) // 2 + SIDE
-    return (
-        slice(max(rows.min() - margin, 0), min(rows.max() + margin + 1, height)),
-        slice(max(columns.min() - margin, 0), min(columns.max() + margin + 1, width)),
-    )
 
 
 @dataclass(frozen=True)
@@ -276,7 +296,13 @@ def _firm(ink: Floats, character: NDArray[np.bool_]) -> Floats:
     pen = pen_width(character)
     if np.count_nonzero(character) > _LONGEST * side * pen:
         return ink  # these are no strokes, but the dots of a raster
-    return dilate(ink, round((_LEAST_PEN * side / BOX - pen) / 2))
+    finer = -(-_FIRM_SIDE // side)
+    radius = round(finer * (_LEAST_PEN * side / BOX - pen) / 2)
+    if radius < 1:
+        return ink
+    height, width = ink.shape
+    enlarged = Image.fromarray(ink).resize((finer * width, finer * height))
+    return dilate(np.asarray(enlarged, dtype=np.float32), radius)
 
 
 def _fit(ink: Floats) -> Floats:

@@ -165,7 +165,7 @@ def test_moved_bundle(folder: Path, tmp_path: Path) -> None:
 
 
 def test_bundle_of_an_older_schema(folder: Path) -> None:
-    """A bundle from before the screen had a graph of its own says first what is to be done."""
+    """A bundle of another schema says first what is to be done, and not which file is missing."""
     edit(folder, lambda manifest: manifest.update(schema_version=3))
     (folder / bundle.SCREEN).unlink()
 

@@ -274,6 +274,40 @@ def test_a_large_page_costs_no_detail(side: int) -> None:
     assert np.abs(difference).mean() < 5
 
 
+@pytest.mark.parametrize("side", [40, 90, 400])
+def test_a_fine_pen_is_made_broader(side: int) -> None:
+    """Strokes of a ballpoint are as broad as those of a felt pen, however large the picture is."""
+
+    def ink(pen: float) -> float:
+        picture = Image.new("L", (4 * side, 4 * side), 235)
+        size = round(2.8 * side)  # of a page that is then reduced: fractions of pixels count
+        two(ImageDraw.Draw(picture), side, side // 2, size, round(pen / 20 * size))
+        return float(to_mnist_form(np.asarray(picture.resize((side, side), 1))).sum() / 255)
+
+    fine, broad = [ink(pen) for pen in (0.6, 1.0, 1.4, 1.8)], ink(4.5)
+
+    assert max(fine) < 1.3 * min(fine)
+    assert broad > 1.1 * max(fine)
+
+
+@pytest.mark.parametrize("side", [1, 4])
+def test_a_dot_is_no_character(side: int) -> None:
+    """A speck of dust on a blank page is not blown up into one."""
+    for page_side in (100, 1200):
+        dusty = np.full((page_side, page_side), 235, np.uint8)
+        dusty[20 : 20 + side, 30 : 30 + side] = 20
+        with pytest.raises(BadImage, match="blank"):
+            to_mnist_form(dusty)
+
+
+def test_a_broad_pen_is_no_sheet() -> None:
+    """A 0 by a marker, which leaves a small hole only, is read."""
+    picture = Image.new("L", (400, 400), 235)
+    ImageDraw.Draw(picture).rounded_rectangle((100, 80, 300, 320), 60, outline=20, width=70)
+
+    assert to_mnist_form(np.asarray(picture)).any()
+
+
 def test_the_table_under_the_paper() -> None:
     """What is around the paper is not read as a character; the caller is told to crop."""
     beside = page((120, 100, 200)).copy()
