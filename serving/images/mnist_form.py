@@ -161,28 +161,47 @@ def _written_part(grey: NDArray[np.uint8]) -> _Page:
     is_light = _is_light_ink(image)
     darkness = _flatten_paper(255 - image if is_light else image)
     scale = max(grey.shape) / max(darkness.shape)
-    rows, columns = np.nonzero(darkness > np.percentile(darkness, _EXTREME) / 2)
-    if not rows.size:
+    mark = darkness > np.percentile(darkness, _EXTREME) / 2
+    if not mark.any():
         return _Page(darkness, is_light)
-    extent = int(max(np.ptp(rows), np.ptp(columns)))
-    if (extent + 1) * scale < _LEAST_SIDE:
+    if (side := (_extent(mark) + 1) * scale) < _LEAST_SIDE:
         raise BadImage(
-            f"expected a character, found a dot of {(extent + 1) * scale:.0f} pixels; is the page "
-            "blank?"
+            f"expected a character, found a dot of {side:.0f} pixels; is the page blank?"
         )
-    margin = extent // 2 + SIDE
-    part = _span(rows, margin), _span(columns, margin)
-    whole = max(grey.shape)
-    if whole <= _QUIET_SIDE or extent + 2 * margin > _SMALL * max(darkness.shape):
-        return _Page(darkness[part], is_light)
-    top_down, across = (
-        slice(int(span.start * scale), int(np.ceil(span.stop * scale))) for span in part
-    )
-    return _written_part(grey[top_down, across])
+    if max(grey.shape) > _QUIET_SIDE:
+        for ink in (mark, _likely_character(mark)):
+            if _extent(ink) + 2 * _margin(ink) <= _SMALL * max(ink.shape):
+                rows, columns = (
+                    slice(int(span.start * scale), int(np.ceil(span.stop * scale)))
+                    for span in _around(ink)
+                )
+                return _written_part(grey[rows, columns])
+    return _Page(darkness[_around(mark)], is_light)
 
 
-def _span(places: NDArray[np.intp], margin: int) -> slice:
-    return slice(max(int(places.min()) - margin, 0), int(places.max()) + margin + 1)
+def _likely_character(mark: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return what of the marks on a page is the character, as far as a first look tells."""
+    try:
+        return select_character(mark)
+    except BadImage:  # there may be more than one, which a closer look shall decide
+        return mark
+
+
+def _around(ink: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return rows and columns of the ink, with some paper around it."""
+    margin = _margin(ink)
+    top, left = (max(int(places.min()) - margin, 0) for places in np.nonzero(ink))
+    bottom, right = (int(places.max()) + margin + 1 for places in np.nonzero(ink))
+    return slice(top, bottom), slice(left, right)
+
+
+def _margin(ink: NDArray[np.bool_]) -> int:
+    return _extent(ink) // 2 + SIDE
+
+
+def _extent(ink: NDArray[np.bool_]) -> int:
+    """Return the larger distance between two pixels of ink, along rows or columns."""
+    return max(int(np.ptp(places)) for places in np.nonzero(ink))
 
 
 def _reduce(grey: NDArray[np.uint8]) -> Floats:

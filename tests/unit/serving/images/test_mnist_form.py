@@ -274,6 +274,17 @@ def test_a_large_page_costs_no_detail(side: int) -> None:
     assert np.abs(difference).mean() < 5
 
 
+def test_dust_far_away_costs_no_detail() -> None:
+    """A small character is looked at closer though something else is on the page."""
+    large = np.full((1500, 2000), 235, np.uint8)
+    drawn = Image.fromarray(page((120, 100, 200))).resize((200, 200), Image.Resampling.LANCZOS)
+    large[200:400, 300:500] = drawn
+    clean = to_mnist_form(large)
+    large[1300:1312, 1800:1812] = 20
+
+    assert np.abs(to_mnist_form(large).astype(int) - clean).mean() < 1
+
+
 @pytest.mark.parametrize("side", [40, 90, 400])
 def test_a_fine_pen_is_made_broader(side: int) -> None:
     """Strokes of a ballpoint are as broad as those of a felt pen, however large the picture is."""
