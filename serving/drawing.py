@@ -307,6 +307,5 @@ def _problem(plan: Plan, rows: range, refused: int, row: int) -> str:
     )
     return (
         f"expected the profile's digit on each of the {len(rows)} pictures {rows.start + 1} to "
-        f"{rows.stop}, found {refused} that its classifier doubts, {tried}; "
-        f"{plan.remedy}"
+        f"{rows.stop}, found {refused} that its classifier doubts, {tried}; {plan.remedy}"
     )

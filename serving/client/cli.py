@@ -371,8 +371,8 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         try:
             number = int(text)
         except ValueError:
-            number = low - 1
-        if not low <= number <= high:
+            number = None
+        if number is None or not low <= number <= high:
             problem = f"expected a whole number, {low} to {high}, found {text!r}"
             raise argparse.ArgumentTypeError(problem)
         return number
@@ -384,7 +384,7 @@ def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= MAX_SECONDS:
+        seconds = None
+    if seconds is None or not 0 < seconds <= MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"expected seconds, 0 to {MAX_SECONDS}, found {text!r}")
     return seconds

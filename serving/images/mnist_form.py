@@ -18,9 +18,17 @@ from PIL import Image, ImageFilter
 
 from serving.errors import BadImage
 from serving.images.morphology import dilate, erode
-from serving.images.strokes import CROP, is_sheet, pen_width, select_character
+from serving.images.strokes import (
+    CROP,
+    bounding_box,
+    is_sheet,
+    longer_side,
+    pen_width,
+    select_character,
+)
 
 Floats = NDArray[np.float32]
+Box = tuple[slice, slice]
 
 SIDE = 28
 BOX = 20
@@ -55,7 +63,7 @@ _MIN_CONTRAST_SIGMA = 5.0
 # from the other side. Otsu's threshold alone falls between them and the paper if the ink is thin.
 _LEAST_INK = 0.4
 # Width of the finest pen, in pixels of MNIST form, that ink is left with as it is: three in four of
-# MNIST's writers have a broader one (docs/experiments.md).
+# MNIST's 2s are by a broader one (docs/experiments.md).
 _LEAST_PEN = 2.2
 # Of a character that is smaller, in pixels, a whole pixel more would be too much.
 _FIRM_SIDE = 7 * BOX
@@ -164,19 +172,20 @@ def _written_part(grey: NDArray[np.uint8]) -> _Page:
     mark = darkness > np.percentile(darkness, _EXTREME) / 2
     if not mark.any():
         return _Page(darkness, is_light)
-    if (side := (_extent(mark) + 1) * scale) < _LEAST_SIDE:
+    box = bounding_box(mark)
+    if (side := longer_side(box) * scale) < _LEAST_SIDE:
         raise BadImage(
             f"expected a character, found a dot of {side:.0f} pixels; is the page blank?"
         )
     if max(grey.shape) > _QUIET_SIDE:
-        for ink in (mark, _likely_character(mark)):
-            if _extent(ink) + 2 * _margin(ink) <= _SMALL * max(ink.shape):
-                rows, columns = (
-                    slice(int(span.start * scale), int(np.ceil(span.stop * scale)))
-                    for span in _around(ink)
-                )
-                return _written_part(grey[rows, columns])
-    return _Page(darkness[_around(mark)], is_light)
+        closer = box if _is_small(box, mark) else bounding_box(_likely_character(mark))
+        if _is_small(closer, mark):
+            rows, columns = (
+                slice(int(span.start * scale), int(np.ceil(span.stop * scale)))
+                for span in _around(closer)
+            )
+            return _written_part(grey[rows, columns])
+    return _Page(darkness[_around(box)], is_light)
 
 
 def _likely_character(mark: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -187,21 +196,20 @@ def _likely_character(mark: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mark
 
 
-def _around(ink: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return rows and columns of the ink, with some paper around it."""
-    margin = _margin(ink)
-    top, left = (max(int(places.min()) - margin, 0) for places in np.nonzero(ink))
-    bottom, right = (int(places.max()) + margin + 1 for places in np.nonzero(ink))
-    return slice(top, bottom), slice(left, right)
+def _is_small(box: Box, page: NDArray[np.bool_]) -> bool:
+    """Say whether a box, with the paper around it, is a small part of a page (h, w)."""
+    return bool(longer_side(box) - 1 + 2 * _margin(box) <= _SMALL * max(page.shape))
 
 
-def _margin(ink: NDArray[np.bool_]) -> int:
-    return _extent(ink) // 2 + SIDE
+def _around(box: Box) -> Box:
+    """Return rows and columns of a box, with some paper around it."""
+    margin = _margin(box)
+    rows, columns = (slice(max(span.start - margin, 0), span.stop + margin) for span in box)
+    return rows, columns
 
 
-def _extent(ink: NDArray[np.bool_]) -> int:
-    """Return the larger distance between two pixels of ink, along rows or columns."""
-    return max(int(np.ptp(places)) for places in np.nonzero(ink))
+def _margin(box: Box) -> int:
+    return (longer_side(box) - 1) // 2 + SIDE
 
 
 def _reduce(grey: NDArray[np.uint8]) -> Floats:
@@ -298,8 +306,7 @@ def _level(darkness: Floats, character: NDArray[np.bool_], paper: _Paper) -> Flo
     low = paper.level + 3 * paper.noise
     high = float(np.percentile(darkness[character], 90))
     ink = np.clip((darkness - low) / max(high - low, 1e-6), 0, 1)
-    rows, columns = np.nonzero(character)
-    side = max(int(np.ptp(rows)), int(np.ptp(columns))) + 1
+    side = longer_side(bounding_box(character))
     reach = dilate(character, int(np.ceil(1.5 * side / BOX)))
     return np.where(reach, ink, 0).astype(np.float32)
 
@@ -307,11 +314,10 @@ def _level(darkness: Floats, character: NDArray[np.bool_], paper: _Paper) -> Flo
 def _firm(ink: Floats, character: NDArray[np.bool_]) -> Floats:
     """Return the ink of a pen that is no thinner than ``_LEAST_PEN``.
 
-    Reduced to MNIST form the strokes of a finer one are grey hairs, and no writer of MNIST had one:
-    what is learned from them would see a stranger in every hand.
+    Reduced to MNIST form a ballpoint's strokes are grey hairs, which no writer of MNIST left: what
+    was learned from those would see a stranger in every hand.
     """
-    rows, columns = np.nonzero(character)
-    side = max(int(np.ptp(rows)), int(np.ptp(columns))) + 1
+    side = longer_side(bounding_box(character))
     pen = pen_width(character)
     if np.count_nonzero(character) > _LONGEST * side * pen:
         return ink  # these are no strokes, but the dots of a raster
@@ -330,18 +336,15 @@ def _fit(ink: Floats) -> Floats:
     The box starts at the first row and column with ink; at the other end it is rounded up to
     whole pixels of the result, so that the aspect ratio stays exactly what it was.
     """
-    covered = ink > _RIM * ink.max()
-    rows = np.flatnonzero(covered.any(axis=1))
-    columns = np.flatnonzero(covered.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    height, width = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
-    pitch = max(height, width) / BOX
+    rows, columns = box = bounding_box(ink > _RIM * ink.max())
+    pitch = longer_side(box) / BOX
+    width, height = columns.stop - columns.start, rows.stop - rows.start
     size = (_whole(width / pitch), _whole(height / pitch))
     rest = int(np.ceil(pitch))
-    room = np.pad(ink[top:, left:], ((0, rest), (0, rest)))
+    room = np.pad(ink[rows.start :, columns.start :], ((0, rest), (0, rest)))
     filter_ = Image.Resampling.BOX if pitch >= 1 else Image.Resampling.BICUBIC
-    box = (0.0, 0.0, size[0] * pitch, size[1] * pitch)
-    fitted = np.asarray(Image.fromarray(room).resize(size, filter_, box=box), dtype=np.float32)
+    whole = (0.0, 0.0, size[0] * pitch, size[1] * pitch)
+    fitted = np.asarray(Image.fromarray(room).resize(size, filter_, box=whole), dtype=np.float32)
     return np.clip(fitted, 0, 1)
 
 

@@ -45,13 +45,13 @@ def select_character(ink: Mask) -> Mask:
     labels = label_components(_bridge_gaps(ink))
     labels = np.where(ink, labels, 0)
     groups = _bounding_boxes(labels)
-    areas = np.bincount(labels.ravel())[1:]
-    first = int(np.argmax(areas * _longer_sides(groups)))
-    side = _longer_sides(groups)[first]
-    _check_edges(labels == first + 1, groups, first)
+    areas, sides = np.bincount(labels.ravel())[1:], _longer_sides(groups)
+    first = int(np.argmax(areas * sides))
+    side = sides[first]
+    _check_edges(labels == first + 1, np.delete(sides, first) / side)
     keep = np.zeros(len(areas) + 1, dtype=np.bool_)
     for group, box in enumerate(groups):
-        if group != first and _longer_sides(box[None])[0] >= _SECOND_CHARACTER * side:
+        if group != first and sides[group] >= _SECOND_CHARACTER * side:
             raise BadImage(
                 "expected one character, found two: the second is at least half as large as the "
                 "first; crop the picture to one of them"
@@ -60,18 +60,27 @@ def select_character(ink: Mask) -> Mask:
     return keep[labels]
 
 
-def _check_edges(mark: Mask, groups: NDArray[np.int64], first: int) -> None:
+def _check_edges(mark: Mask, others: NDArray[np.float64]) -> None:
     """Refuse a mark that runs along a whole side of the picture and has something beside it.
 
     Args:
         mark: the largest group, on the page.
-        groups: the boxes of all.
-        first: which of them is the mark's.
+        others: longer sides of all other groups, as shares of the mark's.
     """
-    sides = _longer_sides(groups)
-    others = np.delete(sides, first) >= _BESIDE_SURROUNDINGS * sides[first]
-    if others.any() and any(edge.all() for edge in (mark[0], mark[-1], mark[:, 0], mark[:, -1])):
+    edges = (mark[0], mark[-1], mark[:, 0], mark[:, -1])
+    if (others >= _BESIDE_SURROUNDINGS).any() and any(edge.all() for edge in edges):
         raise BadImage(CROP)
+
+
+def bounding_box(mark: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns that hold a mark, shape (h, w), of which some is True."""
+    rows, columns = (np.flatnonzero(mark.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def longer_side(box: tuple[slice, slice]) -> int:
+    """Return the longer of a box's height and width."""
+    return max(int(span.stop - span.start) for span in box)
 
 
 def is_sheet(mark: Mask) -> bool:
@@ -79,10 +88,9 @@ def is_sheet(mark: Mask) -> bool:
 
     Of the 60,000 digits of MNIST's training set one is that broad.
     """
-    rows, columns = np.nonzero(mark)
-    height, width = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
-    is_wide = min(height, width) >= _SHEET_NARROWEST * max(height, width)
-    return is_wide and rows.size >= _SHEET_FILLED * height * width
+    box = mark[bounding_box(mark)]
+    is_wide = min(box.shape) >= _SHEET_NARROWEST * max(box.shape)
+    return is_wide and int(np.count_nonzero(box)) >= _SHEET_FILLED * box.size
 
 
 def pen_width(ink: Mask) -> float:
