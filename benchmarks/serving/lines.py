@@ -77,10 +77,12 @@ def _batch(outcome: Outcome) -> Iterator[Line]:
     if outcome.part != "batch" or "32 raw" in outcome.case:
         return
     bound = 0.85 if "PNG" in outcome.case else 0.92
-    for load in (8, 1):
+    ours = ["8 in flight", "1 in flight"]
+    ours += [name.removeprefix("service, ") for name in outcome.values if "workers" in name]
+    for load in ours:
         for reference in outcome.references:
-            ratio = _paired(outcome, f"service, {load} in flight", reference, "rate")
-            what = f"pictures/s, {outcome.case}, {outcome.load}, {load} in flight : {reference}"
+            ratio = _paired(outcome, f"service, {load}", reference, "rate")
+            what = f"pictures/s, {outcome.case}, {outcome.load}, {load} : {reference}"
             yield _at_least("3", what, ratio, bound)
 
 

@@ -100,10 +100,14 @@ class Helper:
         Raises:
             BenchmarkError: it has ended.
         """
+        self.tell(**question)
+        return self.hear()
+
+    def tell(self, **question: Any) -> None:
+        """Put a question to it, whose answer is to be heard later."""
         pipe = _pipe(self._process.stdin)
         pipe.write(json.dumps(question) + "\n")
         pipe.flush()
-        return self.hear()
 
 
 @contextmanager

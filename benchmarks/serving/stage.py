@@ -93,7 +93,12 @@ class Stage:
     @cached_property
     def bare(self) -> Helper:
         """The process of the work alone."""
-        return self.stack.enter_context(helper("bare", self.folder / "bare.log"))
+        return self._bare("bare")
+
+    @cached_property
+    def bare_too(self) -> Helper:
+        """Another process of the same kind, for the work alone in two of them at once."""
+        return self._bare("bare-too")
 
     @cached_property
     def client(self) -> Helper:
@@ -110,12 +115,27 @@ class Stage:
 
     def alone(self, name: str, job: str, profile: str, **details: Any) -> Measure:
         """Return a contender: work done without a server; see ``bare``."""
-        question = {
-            "job": job,
-            "models": str(self.options.models[profile]),
-            "seconds": self.options.seconds,
-        } | details
+        question = self._question(job, profile) | details
         return Measure(name, lambda: self.bare.ask(**question))
+
+    def alone_in_two(self, name: str, job: str, profile: str, **details: Any) -> Measure:
+        """Return the same done by two processes at once, each with one thread."""
+        question = self._question(job, profile) | {"threads": 1} | details
+
+        def measure() -> dict[str, float]:
+            pair = (self.bare, self.bare_too)
+            for process in pair:
+                process.tell(**question)
+            return {"rate": sum(process.hear()["rate"] for process in pair)}
+
+        return Measure(name, measure)
+
+    def _question(self, job: str, profile: str) -> dict[str, Any]:
+        models = str(self.options.models[profile])
+        return {"job": job, "models": models, "seconds": self.options.seconds}
+
+    def _bare(self, name: str) -> Helper:
+        return self.stack.enter_context(helper("bare", self.folder / f"{name}.log"))
 
     def images_file(self, count: int) -> str:
         """Return the name of a file with the first so many pictures."""

@@ -10,6 +10,8 @@ __all__ = ["LOADS", "THREADS", "groups"]
 
 THREADS = (1, 2)
 LOADS = (Load(1, 1), Load(1, 8))
+# A connection stays with the worker that took it: eight of them meet both.
+_CALLERS = Load(8, 1)
 _FILES = ("png-32", "form-32")
 
 
@@ -35,6 +37,10 @@ def _group(stage: Stage, name: str, profile: str, threads: int) -> Group:
     contenders += [
         stage.shooting(served, case, load, f"service, {load.in_flight} in flight") for load in LOADS
     ]
+    if threads > 1:
+        apart = stage.service(profile, workers=threads, threads=1)
+        words = f"service, {threads} workers, {_CALLERS.in_flight} in flight"
+        contenders.append(stage.shooting(apart, case, _CALLERS, words))
     if name not in _FILES:
         contenders.append(
             stage.shooting(stage.empty(), case, LOADS[0], "empty handler, 1 in flight")
@@ -59,10 +65,17 @@ def _run(stage: Stage, rows: int, profile: str, threads: int) -> list[Measure]:
 
 
 def _read(stage: Stage, name: str, profile: str, threads: int) -> list[Measure]:
-    """Return onnxruntime alone on pictures that are still to be read."""
+    """Return onnxruntime alone on pictures that are still to be read.
+
+    Reading holds Python's lock, which two threads of a process share; so there are also two
+    processes of one thread each.
+    """
     files = _png_files(stage, name)
     work = "decode + normalise + session.run"
-    return [stage.alone(work, "read", profile, files=files, threads=threads)]
+    ways = [stage.alone(work, "read", profile, files=files, threads=threads)]
+    if threads > 1:
+        ways.append(stage.alone_in_two(f"{work}, two processes", "read", profile, files=files))
+    return ways
 
 
 def _png_files(stage: Stage, name: str) -> list[str]:
