@@ -30,7 +30,7 @@ from serving.steering import NAMES, goals, steer
 
 __all__ = [
     "ATTEMPTS", "SPAN_ROWS", "STEER_ROWS", "TRIES",
-    "Drawn", "Points", "as_bytes", "draw", "passing", "sample", "spans", "steps",
+    "Drawn", "Points", "as_bytes", "draw", "otherness", "passing", "sample", "spans", "steps",
 ]  # fmt: skip
 
 SPAN_ROWS = 256
@@ -172,19 +172,27 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
 def passing(
     model: Model, images: NDArray[np.uint8], doubt: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Return which pictures show the digit, shape (n,); those in doubt are looked at together.
+    """Return which pictures show the digit, shape (n,); arguments as for ``otherness``."""
+    return otherness(model, images, doubt) <= model.gate.other
+
+
+def otherness(
+    model: Model, images: NDArray[np.uint8], doubt: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return how likely each picture shows something else than the digit, shape (n,), 0 to 1.
+
+    Those in doubt are looked at together; of the others it is 0.
 
     Args:
         model: whose gate and classifier decide.
         images: shape (n, 28, 28), n >= 1.
         doubt: shape (n,), 0 to 1.
     """
-    passes = doubt <= model.gate.doubt
-    doubted = np.flatnonzero(~passes)
+    other = np.zeros_like(doubt)
+    doubted = np.flatnonzero(doubt > model.gate.doubt)
     if doubted.size:
-        other = model.classify(images[doubted]).probabilities[:, OTHER]
-        passes[doubted] = other <= model.gate.other
-    return passes
+        other[doubted] = model.classify(images[doubted]).probabilities[:, OTHER]
+    return other
 
 
 def as_bytes(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from serving.deadline import Deadline
 from serving.drawing import Drawn, Points, sample, spans, steps
 from serving.errors import Overloaded
 from serving.generate import Between, Plan
+from serving.locate import locate
 from serving.metrics import Metrics
 from serving.model import Model, Posterior, Verdicts
 from serving.paths import lay
@@ -188,7 +189,7 @@ class Inference:
 
     def _posterior(self, model: Model, images: Images) -> Posterior:
         with self._infer.time():
-            return model.encode(images)
+            return locate(model, images)
 
     def _lay(self, model: Model, straight: Between) -> Between:
         with self._infer.time():

@@ -2,14 +2,14 @@
 
 Equal steps in the latent space are not equal steps to the eye. So the way is drawn at a fixed
 number of points, and how far it has come is measured by what has changed in the pictures since its
-beginning. Where the classifier doubts that a picture on the straight way is the digit, the way is
-bowed towards the middle of the space, where the hand itself is, by no more than it takes.
+beginning. Where the classifier is not sure that a picture on the straight way is the digit, the way
+is bowed towards the middle of the space, where the hand itself is, if that makes it surer.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.drawing import as_bytes, passing
+from serving.drawing import as_bytes, otherness
 from serving.generate import Between
 from serving.model import Model
 
@@ -18,16 +18,21 @@ __all__ = ["lay"]
 _POINTS = 32
 
 # How much nearer to the middle of the space the middle of the way may lie; 1 = in it.
-_BOWS = (0.25, 0.5, 0.75, 1.0)
+_BOWS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+# Probability of something else than the digit at which no better way is looked for. A picture may
+# be given out that is less sure; but on a way there is a choice.
+_SURE = 0.02
 
 # Of pixels, 0 to 1: added to each step, so that shares grow where nothing changes.
 _LEAST_STEP = 1e-6
 
 
 def lay(model: Model, straight: Between) -> Between:
-    """Return a way between the same ends with pictures of the digit along it, in even steps.
+    """Return a way between the same ends in even steps, no straighter than it is sure.
 
-    If there is none, it is the straight one. The same whatever the count, to the bit.
+    That is the straightest on which every picture is sure, or as sure as an end; if there is none,
+    the one whose least sure picture is the surest. The same whatever the count, to the bit.
 
     Args:
         model: that draws the pictures and looks at them.
@@ -36,24 +41,26 @@ def lay(model: Model, straight: Between) -> Between:
     Raises:
         ModelFault: a graph answered with something that its contract rules out.
     """
-    even, passes = _bowed(model, straight, 0.0)
-    way = even
+    best, least = straight, np.inf
     for bow in _BOWS:
-        if passes.all() or not passes[[0, -1]].all():  # no way leads around its own ends
+        way, other = _bowed(model, straight, bow)
+        worst = other.max()
+        if worst < least:
+            best, least = way, worst
+        if least <= max(_SURE, *other[[0, -1]]):  # no way leads around its own ends
             break
-        way, passes = _bowed(model, straight, bow)
-    return way if passes.all() else even
+    return best
 
 
-def _bowed(model: Model, straight: Between, bow: float) -> tuple[Between, NDArray[np.bool_]]:
-    """Return the way with this bow, and which of its pictures show the digit, shape (n,)."""
+def _bowed(model: Model, straight: Between, bow: float) -> tuple[Between, NDArray[np.float32]]:
+    """Return the way with this bow, and how likely each picture is no such digit, shape (n,)."""
     first, last = straight.way[[0, -1]]
     share = np.linspace(0, 1, _POINTS, dtype=np.float32)[:, None]
     line = (1 - share) * first + share * last
     points = line * (1 - np.float32(4 * bow) * share * (1 - share))
     pixels = model.decode(points).pixels
     way = Between(points, _shares(pixels), straight.count)
-    return way, passing(model, as_bytes(pixels), model.doubt(points))
+    return way, otherness(model, as_bytes(pixels), model.doubt(points))
 
 
 def _shares(pixels: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -15,11 +15,13 @@ from benchmarks.variants.bending import Bending
 from serving.drawing import Drawn, draw
 from serving.errors import CannotDraw
 from serving.generate import Along, Between, Plan, Prior
+from serving.locate import locate
 from serving.model import Decoded, Model, Posterior, Steered, Verdicts
 from serving.paths import lay
 from serving.steering import Target
 from training.learned import Learned
 from training.screen import Screened
+from training.vae import Autoencoder
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -47,12 +49,13 @@ class Served:
         probabilities, llr = self._classifier(torch.from_numpy(images))
         return Verdicts(probabilities.numpy(), llr.numpy())
 
-    @torch.inference_mode()
     def encode(self, images: Images) -> Posterior:
-        """Return the posterior of each image (n, 28, 28)."""
-        mean, log_variance = self._vae.encode(torch.from_numpy(images).float() / 255)
-        deviation = torch.exp(log_variance / 2)
-        return Posterior(mean.numpy(), deviation.numpy(), self._vae.own(mean).numpy())
+        """Return the encoder's posterior of each image (n, 28, 28)."""
+        return encode(self._vae, images)
+
+    def locate(self, images: Images) -> Posterior:
+        """Return the posterior of each image (n, 28, 28), as the server finds it."""
+        return locate(cast(Model, self), images)
 
     @torch.inference_mode()
     def doubt(self, latents: Floats) -> Floats:
@@ -88,7 +91,7 @@ class Served:
 
         ``None`` where it refuses to, because not all of them would be the digit.
         """
-        straight = Between.straight(self.encode(images), count)
+        straight = Between.straight(self.locate(images), count)
         try:
             return self._draw(lay(cast(Model, self), straight), count).images
         except CannotDraw:
@@ -100,6 +103,14 @@ class Served:
 
     def _draw(self, plan: Plan, count: int) -> Drawn:
         return draw(cast(Model, self), plan, range(count))
+
+
+@torch.inference_mode()
+def encode(vae: Autoencoder, images: Images) -> Posterior:
+    """Return the posterior of each image (n, 28, 28), by the encoder alone."""
+    mean, log_variance = vae.encode(torch.from_numpy(images).float() / 255)
+    deviation = torch.exp(log_variance / 2)
+    return Posterior(mean.numpy(), deviation.numpy(), vae.own(mean).numpy())
 
 
 def _absolute(targets: dict[str, float]) -> dict[str, Target]:

@@ -6,13 +6,16 @@ another maker, add one line to ``enrol_others`` or ``enrol_shipped``, and its na
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.variants.served import Served
+from benchmarks.variants.served import Served, encode
+from serving.model import Posterior
 from serving.noise import generator
 from training.augment import Variations, augment
 from training.config import DEFAULT, RECIPES, SEED, AugmentConfig
@@ -49,16 +52,29 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Space:
+    """The latent space of a maker.
+
+    Attributes:
+        vae: whose it is.
+        locate: images (n, 28, 28) to where they lie there, as who uses it finds them.
+    """
+
+    vae: Autoencoder
+    locate: Callable[[Images], Posterior]
+
+
+@dataclass(frozen=True)
 class Enrolled:
     """One hand, enrolled with several makers.
 
     Attributes:
         made: by source.
-        vaes: the autoencoders among the makers, by source.
+        spaces: of the autoencoders among the makers, by source.
     """
 
     made: dict[str, Made]
-    vaes: dict[str, Autoencoder]
+    spaces: dict[str, Space]
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,7 @@ def enrol_others(forms: Images, seed: int, count: int = COUNT) -> Enrolled:
         SEED_AUGMENT: seed_augmented,
         SEED_VAE: _drawn(seed_vae, seed, count),
     }
-    return Enrolled(made, {SEED_VAE: seed_vae})
+    return Enrolled(made, {SEED_VAE: Space(seed_vae, partial(encode, seed_vae))})
 
 
 def enrol_shipped(
@@ -100,15 +116,8 @@ def enrol_shipped(
     drawn = served.prior(count, seed)
     gated = Made(drawn.images, drawn.latents, time.perf_counter() - start)
     made = {UNGATED: _drawn(learned.vae, seed, count), SHIPPED: gated}
-    return Shipped(made, {SHIPPED: learned.vae}, served, drawn.redrawn, screened.doubted)
-
-
-def means(vae: Autoencoder, images: Images) -> Floats:
-    """Return where images (n, 28, 28) lie in the latent space, (n, z)."""
-    with torch.inference_mode():
-        mean, _ = vae.encode(torch.from_numpy(images).float() / 255)
-    result: Floats = mean.numpy()
-    return result
+    space = Space(learned.vae, served.locate)
+    return Shipped(made, {SHIPPED: space}, served, drawn.redrawn, screened.doubted)
 
 
 def pictures(vae: Autoencoder, latent: Floats) -> Images:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
@@ -35,16 +34,15 @@ from benchmarks.variants.sources import (
     VAES,
     Enrolled,
     Made,
+    Space,
     enrol_others,
     enrol_shipped,
-    means,
     pictures,
 )
 from training.augment import augment
 from training.config import DEFAULT, RECIPES
 from training.morphometry import ATTRIBUTES, measure
 from training.trials import FOLDS
-from training.vae import Autoencoder
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.floating]
@@ -95,8 +93,8 @@ def study_others(
     record = _figures(case, {REAL: subject.real} | case.sets())
     for row in (_faded, _by_augmentation, _foreign):
         record |= row(case)
-    for name, vae in case.enrolled.vaes.items():
-        record |= _paths(case, name, partial(_between, vae))
+    for name, space in case.enrolled.spaces.items():
+        record |= _paths(case, name, partial(_between, space))
     if _is_spoiled(subject):
         spoiled = enrol_others(_with_outlier(subject), seed)
         record |= _still_the_digit(spoiled, population)
@@ -136,9 +134,9 @@ def _figures(case: Case, sets: dict[str, Images]) -> Record:
     for name, made in case.enrolled.made.items():
         record[f"seconds/{name}"] = made.seconds / len(made.images) * 1000
         record |= _codes(name, made)
-    for name, vae in case.enrolled.vaes.items():
-        record |= _rebuilt(case, name, vae)
-        record |= _transfer(case, name, restyled(vae, _strangers(case)))
+    for name, space in case.enrolled.spaces.items():
+        record |= _rebuilt(case, name, space)
+        record |= _transfer(case, name, restyled(space, _strangers(case)))
     return record | _trained(case)
 
 
@@ -240,9 +238,9 @@ def _paths(case: Case, name: str, between: Callable[[Images], Images | None]) ->
     return record
 
 
-def _between(vae: Autoencoder, ends: Images) -> Images:
-    first, last = means(vae, ends)
-    return pictures(vae, (1 - _SHARES) * first + _SHARES * last)
+def _between(space: Space, ends: Images) -> Images:
+    first, last = space.locate(ends).mean
+    return pictures(space.vae, (1 - _SHARES) * first + _SHARES * last)
 
 
 def _faded(case: Case) -> Record:
@@ -255,18 +253,18 @@ def _faded(case: Case) -> Record:
     return _paths(case, FADE, fade)
 
 
-def _rebuilt(case: Case, name: str, vae: Autoencoder) -> Record:
+def _rebuilt(case: Case, name: str, space: Space) -> Record:
     """Return how well real pictures come back, and pictures that were learned from."""
     learned = case.random(2).permutation(case.population.learners)[:COUNT]
     return {
-        f"missed/{name}": _distance(case.subject.real, _round(vae, case.subject.real)),
-        f"missed-learned/{name}": _distance(learned, _round(vae, learned)),
-        f"active/{name}": float((means(vae, learned).var(axis=0) > 0.01).sum()),
+        f"missed/{name}": _distance(case.subject.real, _round(space, case.subject.real)),
+        f"missed-learned/{name}": _distance(learned, _round(space, learned)),
+        f"active/{name}": float((space.locate(learned).mean.var(axis=0) > 0.01).sum()),
     }
 
 
-def _round(vae: Autoencoder, images: Images) -> Images:
-    return pictures(vae, means(vae, images))
+def _round(space: Space, images: Images) -> Images:
+    return pictures(space.vae, space.locate(images).mean)
 
 
 def _distance(images: Images, others: Images) -> float:
@@ -290,10 +288,9 @@ def _strangers(case: Case) -> Images:
     return case.subject.impostors[:_STRANGERS]
 
 
-def restyled(vae: Autoencoder, images: Images) -> Images:
+def restyled(space: Space, images: Images) -> Images:
     """Return images (n, 28, 28) in the hand of the autoencoder."""
-    with torch.inference_mode():
-        return pictures(vae, vae.own(torch.from_numpy(means(vae, images))).numpy())
+    return pictures(space.vae, space.locate(images).own)
 
 
 def _transfer(case: Case, name: str, images: Images) -> Record:

@@ -63,6 +63,24 @@ class Hill(Lamp):
         return super().decode(np.column_stack([latents[:, 0], far]))
 
 
+class Haze(Lamp):
+    """The same, where the classifier is the less sure the higher it is, but for the ends."""
+
+    def decode(self, latents: Floats) -> Decoded:
+        """Draw the lamp, and a mark as bright as it is high."""
+        pixels, measured = super().decode(latents)
+        far = np.abs(latents[:, 0]) < 0.5
+        pixels[:, 1, 0] = np.clip(latents[:, 1] * far, 0, 1)
+        return Decoded(pixels, measured)
+
+    def classify(self, images: NDArray[np.uint8]) -> Verdicts:
+        """Doubt by the brightness of the mark."""
+        self.looked_at += len(images)
+        probabilities = np.zeros((len(images), 3), np.float32)
+        probabilities[:, OTHER] = images[:, 1, 0] / 255
+        return Verdicts(probabilities, np.zeros(len(images), np.float32))
+
+
 def frames(lamp: Lamp, first: list[float], last: list[float], count: int) -> NDArray[np.uint8]:
     """Return the pictures of a way."""
     ends = np.array([first, last], np.float32)
@@ -102,6 +120,17 @@ def test_a_way_leads_around_what_is_no_digit() -> None:
     assert top(9) == pytest.approx(2)
     assert top(1.8) == pytest.approx(1.5, abs=0.01)
     assert top(1.5) == pytest.approx(1.0, abs=0.01)
+
+
+def test_where_no_way_is_sure_the_surest_is_taken() -> None:
+    """Every picture of the straight way might be given out, but others are more likely digits."""
+    haze = Haze(9)
+    ends = np.array([[-1, 0.4], [1, 0.4]], np.float32)
+
+    way = lay(cast(Model, haze), Between(ends, np.array([0.0, 1.0]), 5))
+
+    assert haze.looked_at == 5 * len(way.way)
+    assert way.way[:, 1].min() == pytest.approx(0, abs=1e-3)
 
 
 def test_no_way_leads_around_an_end() -> None:
