@@ -30,7 +30,7 @@ from serving.steering import NAMES, goals, steer
 
 __all__ = [
     "ATTEMPTS", "SPAN_ROWS", "STEER_ROWS", "TRIES",
-    "Drawn", "Points", "as_bytes", "draw", "otherness", "passing", "sample", "spans", "steps",
+    "Drawn", "Points", "as_bytes", "draw", "otherness", "sample", "spans", "steps",
 ]  # fmt: skip
 
 SPAN_ROWS = 256
@@ -169,13 +169,6 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
         yield from _finish(model, plan, chunk, _common(rows, chunk), first)
 
 
-def passing(
-    model: Model, images: NDArray[np.uint8], doubt: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """Return which pictures show the digit, shape (n,); arguments as for ``otherness``."""
-    return otherness(model, images, doubt) <= model.gate.other
-
-
 def otherness(
     model: Model, images: NDArray[np.uint8], doubt: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -263,7 +256,7 @@ def _sketch(model: Model, plan: Plan, rows: Sequence[int], points: Points) -> _S
     attributes[:, _MEASURED] = measured
     if not isinstance(plan, Along):
         images = as_bytes(pixels)
-        passes = passing(model, images, points.doubt)
+        passes = _passing(model, images, points.doubt)
         return _Sketch(images, points.latents, attributes, passes)
     wanted = goals(plan.targets, plan.shares(rows), measured)
     result = steer(model, pixels, measured, wanted)
@@ -272,8 +265,15 @@ def _sketch(model: Model, plan: Plan, rows: Sequence[int], points: Points) -> _S
     upright = as_bytes(result.upright)
     images = upright if result.pixels is result.upright else as_bytes(result.pixels)
     # The points' doubt is about other pictures, and nothing else tells it: they are all doubted.
-    passes = passing(model, upright, np.ones_like(points.doubt))
+    passes = _passing(model, upright, np.ones_like(points.doubt))
     return _Sketch(images, points.latents, attributes, passes)
+
+
+def _passing(
+    model: Model, images: NDArray[np.uint8], doubt: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Return which pictures may be given out, shape (n,); arguments as for ``otherness``."""
+    return otherness(model, images, doubt) <= model.gate.other
 
 
 def _points(model: Model, plan: Plan, rows: Sequence[int], attempt: int) -> Points:

@@ -255,16 +255,14 @@ def _faded(case: Case) -> Record:
 
 def _rebuilt(case: Case, name: str, space: Space) -> Record:
     """Return how well real pictures come back, and pictures that were learned from."""
+    real = case.subject.real
     learned = case.random(2).permutation(case.population.learners)[:COUNT]
+    own_places, places = (space.locate(images).mean for images in (real, learned))
     return {
-        f"missed/{name}": _distance(case.subject.real, _round(space, case.subject.real)),
-        f"missed-learned/{name}": _distance(learned, _round(space, learned)),
-        f"active/{name}": float((space.locate(learned).mean.var(axis=0) > 0.01).sum()),
+        f"missed/{name}": _distance(real, pictures(space.vae, own_places)),
+        f"missed-learned/{name}": _distance(learned, pictures(space.vae, places)),
+        f"active/{name}": float((places.var(axis=0) > 0.01).sum()),
     }
-
-
-def _round(space: Space, images: Images) -> Images:
-    return pictures(space.vae, space.locate(images).mean)
 
 
 def _distance(images: Images, others: Images) -> float:

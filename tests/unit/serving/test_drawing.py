@@ -305,7 +305,7 @@ def test_steps_are_bounded(
 ) -> None:
     """However many rows are drawn, no more than so many are decoded at once."""
     sizes = sizes_of_calls(model, "decode", monkeypatch)
-    monkeypatch.setattr(drawing, "passing", everything)
+    monkeypatch.setattr(drawing, "_passing", everything)
 
     draw(model, plan, range(3 * SPAN_ROWS))
 
@@ -319,7 +319,7 @@ def test_little_more_is_drawn_than_asked_for(
 ) -> None:
     """What is drawn beside what is asked for is bounded by that, or by the largest span."""
     decoded = sizes_of_calls(model, "decode", monkeypatch)
-    monkeypatch.setattr(drawing, "passing", everything)
+    monkeypatch.setattr(drawing, "_passing", everything)
 
     draw(model, Prior(1.0, seed=1), range(stop))
 
