@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, proxy
 
@@ -218,8 +219,9 @@ class Inference:
 
 
 async def _in_pieces(batcher: Batcher, images: Images, pieces: int, deadline: Deadline) -> Verdicts:
+    ends = [len(images) * piece // pieces for piece in range(pieces + 1)]
     parts = await asyncio.gather(
-        *(batcher.classify(part, deadline) for part in np.array_split(images, pieces))
+        *(batcher.classify(images[start:end], deadline) for start, end in pairwise(ends))
     )
     return Verdicts(
         probabilities=np.concatenate([part.probabilities for part in parts]),

@@ -21,6 +21,13 @@ _HEAD = bytes([0x12, 0x9A, 0x06, 0x12, 0x97, 0x06, 0x0A, 0x90, 0x06])
 # height and width: fields 2 and 3 of Pixels, one byte each.
 _TAIL = bytes([0x10, SIDE, 0x18, SIDE])
 _BLOCK = len(_HEAD) + SIDE * SIDE + len(_TAIL)
+# Place in a block, and the byte that is there. To take one place of all blocks at a time is several
+# times faster than arrays are, which take their time to begin.
+_AROUND_PIXELS = tuple(
+    (place, bytes([byte]))
+    for start, part in ((0, _HEAD), (_BLOCK - len(_TAIL), _TAIL))
+    for place, byte in enumerate(part, start)
+)
 # profile: field 1 of ClassifyRequest, with a length of one byte.
 _PROFILE = 0x0A
 _LONGEST_PROFILE = 127
@@ -74,11 +81,12 @@ def _one(request: bytes, start: int) -> bytes | None:
 
 
 def _many(request: bytes, start: int) -> bytes | None:
-    blocks = np.frombuffer(request, dtype=np.uint8, offset=start).reshape(-1, _BLOCK)
-    heads, tails = blocks[:, : len(_HEAD)], blocks[:, -len(_TAIL) :]
-    if (heads != list(_HEAD)).any() or (tails != list(_TAIL)).any():
-        return None
-    return blocks[:, len(_HEAD) : -len(_TAIL)].tobytes()
+    count = (len(request) - start) // _BLOCK
+    for place, byte in _AROUND_PIXELS:
+        if request[start + place :: _BLOCK] != byte * count:
+            return None
+    shape, strides = (count, SIDE * SIDE), (_BLOCK, 1)
+    return np.ndarray(shape, np.uint8, request, start + len(_HEAD), strides).tobytes()
 
 
 def has_at_most(fields: int, message: bytes, form: type[Message]) -> bool:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.serving.processes import answer_lines
 from benchmarks.serving.ratios import percentiles
 from serving.bundle import CLASSIFIER, DECODER, discover
-from serving.images import ImageLimits, decode, encode_png, to_mnist_form
+from serving.images import ImageLimits, decode, encode_png, read_forms, to_mnist_form
 from serving.runtime import open_session
 
 # isort: split
@@ -51,12 +51,20 @@ def _classify(models: str, images: NDArray[np.uint8], chunk: int, inside: int = 
     return lambda: [run(None, {"images": part}) for part in parts]
 
 
-def _read(models: str, files: list[bytes]) -> Work:
-    """Return the work of decoding and normalising picture files and classifying them at once."""
+def _read(models: str, files: list[bytes], *, together: bool) -> Work:
+    """Return the work of decoding and normalising picture files and classifying them at once.
+
+    ``together`` reads them as the service does, forms in plain PNG files at one go; else they are
+    read one by one.
+    """
     run = _session(models, CLASSIFIER).run
 
     def work() -> Any:
-        images = [to_mnist_form(decode(file, _LIMITS)) for file in files]
+        forms = read_forms(files) if together else [None] * len(files)
+        images = [
+            to_mnist_form(decode(file, _LIMITS)) if form is None else form
+            for file, form in zip(files, forms, strict=True)
+        ]
         return run(None, {"images": np.stack(images)})
 
     return work
@@ -127,7 +135,8 @@ def _classify_job(job: dict[str, Any]) -> dict[str, float]:
 
 def _read_job(job: dict[str, Any]) -> dict[str, float]:
     files = [Path(name).read_bytes() for name in job["files"]]
-    return {"rate": len(files) * _rate(_read(job["models"], files), job["threads"], job["seconds"])}
+    work = _read(job["models"], files, together=job.get("together", False))
+    return {"rate": len(files) * _rate(work, job["threads"], job["seconds"])}
 
 
 def _draw_job(job: dict[str, Any]) -> dict[str, float]:

@@ -6,6 +6,7 @@ image that it was trained on. numpy and Pillow only.
 
 from serving.errors import BadImage
 from serving.images.decode import ImageLimits, decode
+from serving.images.forms import read_forms
 from serving.images.mnist_form import SIDE, are_mnist_form, to_mnist_form
 from serving.images.png import encode_png
 from serving.images.size import claimed_size
@@ -18,5 +19,6 @@ __all__ = [
     "claimed_size",
     "decode",
     "encode_png",
+    "read_forms",
     "to_mnist_form",
 ]

@@ -108,16 +108,32 @@ def are_mnist_form(pixels: bytes) -> bool:
     if len(pixels) == _PIXELS:  # many times faster than with arrays
         light = _PIXELS - len(pixels.translate(None, _LIGHT))
         return 0 < light < _PIXELS // 2
-    bits = np.frombuffer(pixels, dtype=np.uint64).reshape(-1, _PIXELS // 8) & _LIGHT_BITS
-    lights = np.bitwise_count(bits).sum(axis=1)
-    return bool(((lights > 0) & (lights < _PIXELS // 2)).all())
+    return bool(_are_dark(np.frombuffer(pixels, dtype=np.uint8).reshape(-1, _PIXELS)).all())
+
+
+def _are_dark(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say which images (n, 784) have some ink on mostly black, shape (n,)."""
+    lights = np.bitwise_count(images.view(np.uint64) & _LIGHT_BITS).sum(axis=1)
+    are_dark: NDArray[np.bool_] = (lights > 0) & (lights < _PIXELS // 2)
+    return are_dark
+
+
+def forms_among(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say which pictures of unknown origin are in MNIST form already, shape (n,).
+
+    Their edge must be black as well: a small photograph of dim paper is mostly dark, too.
+
+    Args:
+        images: shape (n, 28, 28).
+    """
+    edge = images[:, (0, -1)].sum(axis=(1, 2), dtype=np.int64)
+    edge += images[:, :, (0, -1)].sum(axis=(1, 2), dtype=np.int64)
+    is_black: NDArray[np.bool_] = edge < 4 * SIDE * _BLACK
+    return is_black & _are_dark(images.reshape(len(images), _PIXELS))
 
 
 def _is_form(pixels: bytes) -> bool:
-    """Say the same of one picture of unknown origin, whose edge must be black as well.
-
-    A small photograph of dim paper is mostly dark, too.
-    """
+    """Say the same of one picture, many times faster than with arrays."""
     top, bottom, left, right = (
         pixels[:SIDE],
         pixels[-SIDE:],

@@ -36,6 +36,7 @@ files = st.sampled_from(
         pictures.file(pictures.page(40), "BMP"),
         pictures.file(pictures.page(40), "TIFF"),
         pictures.file(pictures.page(40), "WEBP"),
+        pictures.file(pictures.form()),
     ]
 )
 

@@ -12,7 +12,8 @@ THREADS = (1, 2)
 LOADS = (Load(1, 1), Load(1, 8))
 # A connection stays with the worker that took it: eight of them meet both.
 _CALLERS = Load(8, 1)
-_FILES = ("png-32", "form-32")
+_FORMS = "form-32"
+_FILES = ("png-32", _FORMS)
 
 
 def groups(stage: Stage) -> list[Group]:
@@ -67,12 +68,17 @@ def _run(stage: Stage, rows: int, profile: str, threads: int) -> list[Measure]:
 def _read(stage: Stage, name: str, profile: str, threads: int) -> list[Measure]:
     """Return onnxruntime alone on pictures that are still to be read.
 
-    Reading holds Python's lock, which two threads of a process share; so there are also two
+    One by one, as whoever has an imaging library would; forms also at one go, as the service reads
+    them. Reading holds Python's lock, which two threads of a process share; so there are also two
     processes of one thread each.
     """
     files = _png_files(stage, name)
     work = "decode + normalise + session.run"
     ways = [stage.alone(work, "read", profile, files=files, threads=threads)]
+    if name == _FORMS:
+        at_one_go = f"{work}, forms at one go"
+        details = {"files": files, "threads": threads, "together": True}
+        ways.append(stage.alone(at_one_go, "read", profile, **details))
     if threads > 1:
         ways.append(stage.alone_in_two(f"{work}, two processes", "read", profile, files=files))
     return ways

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from serving import pictures as module
 from serving.deadline import Deadline
 from serving.errors import DeadlineExpired, InvalidRequest
-from serving.images import ImageLimits, encode_png
+from serving.images import ImageLimits, encode_png, read_forms
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
 from serving.pictures import PictureReader
@@ -43,6 +43,11 @@ def shifted(count: int) -> list[NDArray[np.uint8]]:
     return [np.roll(pictures.form(), place, axis=1) for place in range(-count // 2, count // 2)]
 
 
+def in_colour(form: NDArray[np.uint8]) -> pb.Image:
+    """Return a form in a file that has to be read like any other."""
+    return pictures.encoded(pictures.file(np.stack([form] * 3, axis=-1)))
+
+
 @pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["a turn each", "one turn"])
 @pytest.mark.parametrize("limit", [0, 28 * 28], ids=["large", "small"])
 async def test_order_is_kept(
@@ -54,7 +59,7 @@ async def test_order_is_kept(
     forms = shifted(10)
 
     read = await reader.read(
-        "images", [pictures.encoded(encode_png(form)) for form in forms], Deadline.after(None, 60)
+        "images", [in_colour(form) for form in forms], Deadline.after(None, 60)
     )
 
     assert np.array_equal(read, forms)
@@ -84,14 +89,56 @@ async def test_deadline_ends_it_between_turns(
     deadline = Deadline(at=3, clock=lambda: next(times))
 
     with pytest.raises(DeadlineExpired):
-        await reader.read(
-            "images", [pictures.encoded(encode_png(form)) for form in shifted(40)], deadline
-        )
+        await reader.read("images", [in_colour(form) for form in shifted(40)], deadline)
 
     await asyncio.sleep(0.05)
     decoded = metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
     assert decoded is not None
     assert decoded < 10
+
+
+@pytest.mark.parametrize(("count", "thread"), [(32, "MainThread"), (33, "onehand-reading")])
+async def test_forms_in_plain_files_are_read_together(
+    reader: PictureReader,
+    metrics: Metrics,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    thread: str,
+) -> None:
+    """A few at once, many by the thread for small pictures; other pictures stand between them."""
+    readers = set()
+
+    def note(files: list[bytes]) -> list[NDArray[np.uint8] | None]:
+        readers.add(threading.current_thread().name.partition("-0")[0])
+        return read_forms(files)
+
+    monkeypatch.setattr(module, "read_forms", note)
+    forms = [pictures.form(seed) for seed in range(count)]
+    images = [pictures.encoded(encode_png(form)) for form in forms]
+    images[5], images[7] = in_colour(forms[5]), pictures.message(forms[7])
+
+    read = await reader.read("images", [*images, images[0]], Deadline.after(None, 60))
+
+    assert np.array_equal(read, [*forms, forms[0]])
+    assert readers == {thread}
+    decoded = metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
+    assert decoded == 2  # the forms at one go, and the one in colour
+
+
+async def test_deadline_ends_many_forms_between_turns(
+    reader: PictureReader, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not read by then is left."""
+    monkeypatch.setattr(module, "_FORMS", 40)
+    times = iter(range(1000))
+    deadline = Deadline(at=3, clock=lambda: next(times))
+
+    with pytest.raises(DeadlineExpired):
+        await reader.read("images", [pictures.encoded(encode_png(pictures.form()))] * 400, deadline)
+
+    decoded = metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
+    assert decoded is not None
+    assert decoded < 5
 
 
 async def test_small_pictures_of_all_requests_are_read_by_one_thread(
