@@ -91,7 +91,8 @@ class HandConfig:
     """The population's autoencoder in one hand, instead of one that is trained on that hand.
 
     Attributes:
-        spread: factor on the standard deviation with which the hand's next picture is drawn. The
+        spread: factor on the standard deviation with which the hand's next picture is drawn, but
+            for its attributes, which vary as other writers' do (``training.generator.traits``). The
             model's Gaussian has tails where no digit lies; at this factor the pictures are as far
             apart as the dev writers' own (docs/experiments.md).
         sharpness: factor on the pixels' log-odds: an autoencoder draws the mean of all edges that
@@ -102,7 +103,7 @@ class HandConfig:
             taken for the hand when both are steered alike (docs/experiments.md).
     """
 
-    spread: float = 0.6
+    spread: float = 0.5
     sharpness: float = 1.5
     pull: float = 0.15
 

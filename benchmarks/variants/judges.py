@@ -1,10 +1,11 @@
 """The judges: networks that the generators never saw, and that nothing served is made of.
 
-*Digit judge*: which digit a picture shows. Trained on everybody but validation writers, and
-measured on these. *Hand judge*: an embedding in which pictures by one hand lie together. Trained on
-folds 2 to 4, with another architecture and another seed than the base that is served, so that
-neither development nor validation writers are known to it. *Veiled judge*: a hand judge that is
-never shown what can be steered (``veil``).
+*Digit judge*: which digit a picture shows. Three networks that give one answer, for each alone is
+wrong a third more often; trained on everybody but validation writers, and measured on these. *Hand
+judge*: an embedding in which pictures by one hand lie together. Trained on folds 2 to 4, with
+another architecture and another seed than the base that is served, so that neither development nor
+validation writers are known to it. *Veiled judge*: a hand judge that is never shown what can be
+steered (``veil``).
 
 All are kept as plain arrays in a folder of runs, beside figures that say how far to trust them.
 """
@@ -52,6 +53,7 @@ _HAND_LEARNERS = (2, 3, 4)
 _AVERAGE, _WARM_UP, _LARGEST_GRADIENT = 0.995, 100, 5.0
 _ROWS = 500
 _DIGIT = 2  # judges of hands are measured on
+_MEMBERS = 3  # of the digit judge
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class JudgeConfig:
     """How long the judges are trained.
 
     Attributes:
-        digit_steps: updates of the digit judge, on ``digit_batch`` pictures each.
+        digit_steps: updates of each network of the digit judge, on ``digit_batch`` pictures each.
         digit_batch: pictures.
         hand_steps: updates of the hand judge.
         veiled_steps: updates of the veiled one.
@@ -136,6 +138,19 @@ class VeiledJudge(HandJudge):
 
 
 class DigitJudge(nn.Module):
+    """Probabilities (n, 10) for pixels (n, 28, 28): the mean of those of several networks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(DigitNetwork() for _ in range(_MEMBERS))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return probabilities (n, 10) for pixels (n, 28, 28) in [0, 1]."""
+        each = [F.softmax(member(pixels), dim=1) for member in self.members]
+        return torch.stack(each).mean(dim=0)
+
+
+class DigitNetwork(nn.Module):
     """Logits (n, 10) for pixels (n, 28, 28)."""
 
     def __init__(self) -> None:
@@ -261,8 +276,17 @@ def _train_digit_judge(data: WriterDigits, config: JudgeConfig) -> DigitJudge:
     seen = data.where(data.by_folds(*_LEARNERS))
     images = torch.from_numpy(seen.digits.images)
     labels = torch.from_numpy(seen.digits.labels.astype(np.int64))
-    generator = torch.Generator().manual_seed(_SEED)
-    network = DigitJudge()
+    judge = DigitJudge()
+    for place, member in enumerate(judge.members):
+        title = f"digit judge, {place + 1} of {_MEMBERS}"
+        _train_digits(member, images, labels, config, _SEED + 10 * place, title)
+    return judge
+
+
+def _train_digits(
+    network: nn.Module, images: Tensor, labels: Tensor, config: JudgeConfig, seed: int, title: str
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
 
     def loss() -> Tensor:
         rows = torch.randint(len(labels), (config.digit_batch,), generator=generator)
@@ -271,7 +295,7 @@ def _train_digit_judge(data: WriterDigits, config: JudgeConfig) -> DigitJudge:
             logits = network(pixels)
         return F.cross_entropy(logits.float(), labels[rows], label_smoothing=0.05)
 
-    return _train(network, loss, config.digit_steps, generator, "digit judge")
+    _train(network, loss, config.digit_steps, generator, title)
 
 
 def _train_hand_judge(data: WriterDigits, config: JudgeConfig) -> HandJudge:

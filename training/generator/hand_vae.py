@@ -5,6 +5,7 @@ distributed as N(0, I): ``z = middle + factor @ u``. Whoever draws from it need 
 """
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from training.config import HandConfig
 from training.generator.hands import Hand, Hands, enrol
 from training.generator.network import DIGITS, LOG_VARIANCE, Generator
+from training.generator.traits import Traits, narrowed
 from training.vae import Autoencoder
 
 
@@ -85,17 +87,18 @@ def hand_vae(
     with torch.inference_mode():
         pixels = torch.from_numpy(forms).float() / 255
         mean, _ = generator.encode(pixels, torch.full((len(forms),), digit))
-    hands = Hands(
-        *(
-            value[digit].numpy().astype(np.float64)
-            for value in (generator.mean, generator.between, generator.within)
-        )
-    )
+    hands = Hands(*_of_digit(digit, generator.mean, generator.between, generator.within))
+    traits = Traits(*_of_digit(digit, generator.directions, generator.scales))
     latents = mean.numpy().astype(np.float64)
     hand = enrol(hands, latents)
     middle = hand.middle + config.pull * (latents.mean(axis=0) - hand.middle)
-    drawn = Hand(middle, hand.spread * config.spread**2, hand.shared)
+    drawn = Hand(middle, narrowed(hand.spread, config.spread, traits), hand.shared)
     return HandVae(generator, digit, drawn, config.sharpness).eval()
+
+
+def _of_digit(digit: int, *values: Tensor) -> Iterator[NDArray[np.float64]]:
+    for value in values:
+        yield value[digit].numpy().astype(np.float64)
 
 
 def _principal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

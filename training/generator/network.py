@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.morphometry import ATTRIBUTES
 from training.perceptron import perceptron
 
 DIGITS = 10
@@ -43,11 +44,16 @@ class Generator(nn.Module):
         mean: (10, z), the middle of all writers, by digit.
         between: (10, z, z), covariance of the writers' own middles.
         within: (10, z, z), covariance of a writer's pictures about the writer's middle.
+        directions: (10, 4, z), by how much thickness, slant, width and height change with each
+            latent number; see ``Traits``.
+        scales: (10, 4), how far a hand is drawn along these; see ``Traits``.
     """
 
     mean: Tensor
     between: Tensor
     within: Tensor
+    directions: Tensor
+    scales: Tensor
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -58,6 +64,8 @@ class Generator(nn.Module):
         self.register_buffer("mean", torch.zeros(DIGITS, z))
         self.register_buffer("between", torch.eye(z).repeat(DIGITS, 1, 1))
         self.register_buffer("within", torch.eye(z).repeat(DIGITS, 1, 1))
+        self.register_buffer("directions", torch.zeros(DIGITS, len(ATTRIBUTES), z))
+        self.register_buffer("scales", torch.ones(DIGITS, len(ATTRIBUTES)))
 
     def encode(self, pixels: Tensor, digits: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance, each (n, z), for pixels (n, 28, 28) and digits (n,)."""

@@ -9,6 +9,7 @@ import copy
 import json
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,16 @@ from tqdm import tqdm
 
 from serving.bundle import replace_file
 from training import resume, weights
+from training.config import HandConfig
 from training.errors import Diverged
 from training.fit import initialise
 from training.generator import WEIGHTS
+from training.generator.hand_vae import hand_vae
 from training.generator.hands import fit_hands
 from training.generator.network import DIGITS, Generator, GeneratorConfig, build
+from training.generator.traits import fit_directions, match_scales, within
+from training.morphometry import measure as measure_attributes
+from training.synthesize import to_bytes
 from training.trials import WriterDigits
 from training.vae import divergence, reconstruction, reparameterise
 
@@ -32,6 +38,8 @@ FIGURES = "figures.json"
 _CHECKPOINT = "checkpoint.pt"
 _WARM_UP, _AVERAGE, _LARGEST_GRADIENT = 200, 0.998, 20.0
 _CHUNK = 1000
+# Hands, and pictures of each, by which the spread of attributes is matched.
+_HANDS, _PICTURES = 60, 16
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,10 @@ def train_generator(data: WriterDigits, config: TrainConfig, out: Path, seed: in
     trainer = _Trainer(seen, config, seed)
     _train(trainer, config, out / _CHECKPOINT)
     _note_hands(trainer.average, seen)
-    partial = out / f"{WEIGHTS}.partial"
-    weights.write(trainer.average, config.network, partial)
-    partial.replace(out / WEIGHTS)
+    note_traits(trainer.average, seen, np.random.default_rng(seed))
+    unfinished = out / f"{WEIGHTS}.partial"
+    weights.write(trainer.average, config.network, unfinished)
+    unfinished.replace(out / WEIGHTS)
     figures = measure(weights.read(out / WEIGHTS, build), data.where(data.validation()))
     replace_file(out / FIGURES, json.dumps(figures, indent=1).encode() + b"\n")
     return out
@@ -207,6 +216,45 @@ def _note_hands(network: Generator, data: WriterDigits) -> None:
         network.mean[digit] = torch.from_numpy(hands.mean)
         network.between[digit] = torch.from_numpy(hands.between)
         network.within[digit] = torch.from_numpy(hands.within)
+
+
+def note_traits(network: Generator, data: WriterDigits, random: np.random.Generator) -> None:
+    """Fit, digit by digit, how far a hand is drawn along what can be measured of it."""
+    for digit in tqdm(range(DIGITS), desc="attributes", unit="digit"):
+        mine = data.where(data.digits.labels == digit)
+        images = mine.digits.images
+        attributes = measure_attributes(images).attributes()
+        with torch.inference_mode():
+            pixels, digits = (
+                torch.from_numpy(images).float() / 255,
+                torch.full((len(images),), digit),
+            )
+            latents = network.encode(pixels, digits)[0].numpy().astype(np.float64)
+        network.directions[digit] = torch.from_numpy(fit_directions(latents, attributes))
+        _, firsts = np.unique(mine.writers, return_index=True)
+        forms = images[random.permutation(firsts)[:_HANDS]]
+        drawn = partial(_drawn_variances, network, digit, forms, random)
+        scales = match_scales(drawn, within(attributes, mine.writers))
+        network.scales[digit] = torch.from_numpy(scales)
+
+
+def _drawn_variances(
+    network: Generator,
+    digit: int,
+    forms: NDArray[np.uint8],
+    random: np.random.Generator,
+    scales: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return by how much attributes vary in what is drawn from each of the forms (n, 28, 28)."""
+    network.scales[digit] = torch.from_numpy(scales)
+    pictures = []
+    for form in forms:
+        vae = hand_vae(network, digit, form[None], HandConfig())
+        points = random.standard_normal((_PICTURES, vae.latent), np.float32)
+        with torch.inference_mode():
+            pictures.append(to_bytes(vae.decode(torch.from_numpy(points))))
+    attributes = measure_attributes(np.concatenate(pictures)).attributes()
+    return within(attributes, np.repeat(np.arange(len(forms)), _PICTURES))
 
 
 def _chunks(data: WriterDigits) -> list[tuple[Tensor, Tensor]]:

@@ -10,6 +10,7 @@ from training.errors import WeightsError
 from training.generator.hand_vae import hand_vae
 from training.generator.hands import Hands, enrol, fit_hands
 from training.generator.network import Generator, GeneratorConfig, build
+from training.generator.traits import Traits, fit_directions, match_scales, narrowed, within
 
 SMALL = GeneratorConfig(hidden=(32, 16), latent=4)
 
@@ -91,6 +92,52 @@ def test_a_hand_is_pulled_towards_what_was_enrolled(population):
     torch.testing.assert_close(enrolled, mean.mean(dim=0), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(half, (expected + enrolled) / 2)
     assert not torch.allclose(expected, enrolled)
+
+
+def test_without_directions_a_hand_is_narrowed_as_a_whole():
+    spread = np.array([[2.0, 0.5], [0.5, 1.0]])
+    traits = Traits(np.zeros((1, 2)), np.ones(1))
+    np.testing.assert_allclose(narrowed(spread, 0.5, traits), spread / 4)
+
+
+def test_attributes_keep_their_own_spread_and_the_rest_its():
+    random = np.random.default_rng(0)
+    factor = random.standard_normal((5, 5))
+    spread, directions = factor @ factor.T, random.standard_normal((2, 5))
+    scales = np.array([1.0, 0.8])
+    found = narrowed(spread, 0.5, Traits(directions, scales))
+    told = directions @ spread @ directions.T
+    np.testing.assert_allclose(directions @ found @ directions.T, told * np.outer(scales, scales))
+    # Whatever goes with no attribute is narrowed alone.
+    untold = np.linalg.svd(directions @ spread)[2][2:]
+    np.testing.assert_allclose(untold @ found @ untold.T, untold @ spread @ untold.T / 4)
+    alike = narrowed(spread, 0.5, Traits(directions, np.full(2, 0.5)))
+    np.testing.assert_allclose(alike, spread / 4)
+
+
+def test_directions_are_those_by_which_attributes_follow():
+    random = np.random.default_rng(0)
+    latents, truth = random.standard_normal((500, 3)) + 2, np.array([[1.0, 0.0, -2.0]])
+    attributes = latents @ truth.T + 7 + 0.01 * random.standard_normal((500, 1))
+    np.testing.assert_allclose(fit_directions(latents, attributes), truth, atol=0.01)
+
+
+def test_scales_make_attributes_vary_as_they_shall():
+    found = match_scales(lambda scales: 0.1 + 4 * scales**2, np.array([1.1, 100.0, 0.0]))
+    np.testing.assert_allclose(found, [0.5, 1.2, 0.3], atol=0.02)  # the last two at their bounds
+
+
+def test_what_varies_within_groups_is_told_from_what_they_differ_by():
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(400), 5)
+    values = random.standard_normal((400, 1))[groups] * 9 + random.standard_normal((2000, 1)) * 2
+    np.testing.assert_allclose(within(values, groups), [4.0], rtol=0.1)
+
+
+def test_the_committed_generator_knows_its_attributes():
+    network = generator.load()
+    assert network.directions.abs().amax(dim=2).min() > 0
+    assert not torch.equal(network.scales, torch.ones_like(network.scales))
 
 
 def test_style_takes_away_what_is_the_writers_and_keeps_what_is_the_pictures(population):
