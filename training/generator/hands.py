@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 _LEAST_PICTURES = 3
 # Variances below this share of the mean one are noise of the estimate.
 _FLOOR = 1e-3
+# ... and where all of them are, below this.
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,6 @@ def enrol(hands: Hands, latents: Floats) -> Hand:
 def _floored(covariance: Floats) -> Floats:
     """Return the nearest covariance without vanishing directions."""
     values, directions = np.linalg.eigh((covariance + covariance.T) / 2)
-    least = _FLOOR * values.clip(min=0).mean()
+    least = max(_FLOOR * values.clip(min=0).mean(), _LEAST)
     floored: Floats = (directions * values.clip(min=least)) @ directions.T
     return floored

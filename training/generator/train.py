@@ -207,9 +207,7 @@ class _Trainer:
 
 def _note_hands(network: Generator, data: WriterDigits) -> None:
     """Fit, digit by digit, where writers lie in the network's space."""
-    with torch.inference_mode():
-        means = torch.cat([network.encode(*part)[0] for part in _chunks(data)])
-    latents: NDArray[np.float64] = means.numpy().astype(np.float64)
+    latents = _latents(network, data)
     for digit in range(DIGITS):
         mine = data.digits.labels == digit
         hands = fit_hands(latents[mine], data.writers[mine])
@@ -224,13 +222,8 @@ def note_traits(network: Generator, data: WriterDigits, random: np.random.Genera
         mine = data.where(data.digits.labels == digit)
         images = mine.digits.images
         attributes = measure_attributes(images).attributes()
-        with torch.inference_mode():
-            pixels, digits = (
-                torch.from_numpy(images).float() / 255,
-                torch.full((len(images),), digit),
-            )
-            latents = network.encode(pixels, digits)[0].numpy().astype(np.float64)
-        network.directions[digit] = torch.from_numpy(fit_directions(latents, attributes))
+        directions = fit_directions(_latents(network, mine), attributes)
+        network.directions[digit] = torch.from_numpy(directions)
         _, firsts = np.unique(mine.writers, return_index=True)
         forms = images[random.permutation(firsts)[:_HANDS]]
         drawn = partial(_drawn_variances, network, digit, forms, random)
@@ -255,6 +248,14 @@ def _drawn_variances(
             pictures.append(to_bytes(vae.decode(torch.from_numpy(points))))
     attributes = measure_attributes(np.concatenate(pictures)).attributes()
     return within(attributes, np.repeat(np.arange(len(forms)), _PICTURES))
+
+
+def _latents(network: Generator, data: WriterDigits) -> NDArray[np.float64]:
+    """Return where all pictures lie, shape (n, z)."""
+    with torch.inference_mode():
+        means = torch.cat([network.encode(*part)[0] for part in _chunks(data)])
+    latents: NDArray[np.float64] = means.numpy().astype(np.float64)
+    return latents
 
 
 def _chunks(data: WriterDigits) -> list[tuple[Tensor, Tensor]]:

@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 _ROUNDS = 4
 # Beyond these an attribute hardly follows the latent point, and narrowing would not reach it.
 _LEAST, _MOST = 0.3, 1.2
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def match_scales(variances: Callable[[Floats], Floats], wanted: Floats) -> Float
     """
     scales = np.ones_like(wanted)
     for _ in range(_ROUNDS):
-        scales = (scales * np.sqrt(wanted / variances(scales))).clip(_LEAST, _MOST)
+        found = np.maximum(variances(scales), _TINY)
+        scales = (scales * np.sqrt(wanted / found)).clip(_LEAST, _MOST)
     return scales
 
 

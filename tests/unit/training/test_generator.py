@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from tests.enrolments import background
 from training import generator, weights
 from training.config import HandConfig
 from training.errors import WeightsError
+from training.generator import train
 from training.generator.hand_vae import hand_vae
 from training.generator.hands import Hands, enrol, fit_hands
 from training.generator.network import Generator, GeneratorConfig, build
 from training.generator.traits import Traits, fit_directions, match_scales, narrowed, within
+from training.trials import WriterDigits
 
 SMALL = GeneratorConfig(hidden=(32, 16), latent=4)
 
@@ -168,3 +171,17 @@ def test_an_unknown_configuration_is_refused(change):
 
 def test_the_committed_generator_redraws_a_digit():
     assert generator.load().config.latent > 1
+
+
+def test_training_leaves_a_generator_that_loads(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "_HANDS", 2)
+    monkeypatch.setattr(train, "_PICTURES", 3)
+    digits = background(each=20)
+    corpus = WriterDigits(digits, np.tile(np.repeat(np.arange(1, 6, dtype=np.int32), 4), 10))
+    config = train.TrainConfig(network=SMALL, steps=2, batch=8)
+    out = train.train_generator(corpus, config, tmp_path / "run", 0)
+    network = generator.load(out)
+    assert network.config == SMALL
+    assert not torch.equal(network.directions, torch.zeros_like(network.directions))
+    assert network.scales.isfinite().all()
+    assert (out / train.FIGURES).exists()
