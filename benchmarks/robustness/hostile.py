@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2
 from hypothesis import strategies as st
 
 from benchmarks.robustness.calls import page, stroke
+from serving.images import encode_png
 from serving.pb import handwriting_pb2, open_inference_pb2
 
 __all__ = ["methods", "mutate", "requests"]
@@ -39,7 +40,10 @@ _STRANGE_TEXT = (
     "%s{}",
     "\U0001f600",
 )
-_FILES = tuple(page(40, kind) for kind in ("PNG", "JPEG", "BMP", "TIFF", "WEBP"))
+_FILES = (
+    *(page(40, kind) for kind in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")),
+    encode_png(stroke(0)),  # is read with others like it, by another way
+)
 
 
 def methods() -> Iterator[MethodDescriptor]:
