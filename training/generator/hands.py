@@ -55,16 +55,28 @@ class Hand:
 
 def fit_hands(latents: Floats, writers: NDArray[np.integer]) -> Hands:
     """Fit by moments to latent points (n, z) and the writer (n,) of each."""
-    _, writer, counts = np.unique(writers, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), latents.shape[1]))
-    np.add.at(sums, writer, latents)
-    middles = sums / counts[:, None]
-    deviations = latents - middles[writer]
+    middles, deviations, counts = by_writer(latents, writers)
     within = deviations.T @ deviations / (len(latents) - len(counts))
     known = counts >= _LEAST_PICTURES
     noise = within * (1 / counts[known]).mean()
     between = np.cov(middles[known].T) - noise
     return Hands(middles[known].mean(axis=0), _floored(between), _floored(within))
+
+
+def by_writer(
+    values: Floats, writers: NDArray[np.integer]
+) -> tuple[Floats, Floats, NDArray[np.integer]]:
+    """Return the writers' means (w, d), the values' deviations (n, d) and the counts (w,).
+
+    Args:
+        values: (n, d).
+        writers: (n,), whose each is.
+    """
+    _, writer, counts = np.unique(writers, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, writer, values)
+    middles = sums / counts[:, None]
+    return middles, values - middles[writer], counts
 
 
 def enrol(hands: Hands, latents: Floats) -> Hand:

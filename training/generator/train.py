@@ -87,8 +87,9 @@ def train_generator(data: WriterDigits, config: TrainConfig, out: Path, seed: in
     seen = data.where(~data.validation())
     trainer = _Trainer(seen, config, seed)
     _train(trainer, config, out / _CHECKPOINT)
-    _note_hands(trainer.average, seen)
-    note_traits(trainer.average, seen, np.random.default_rng(seed))
+    latents = _latents(trainer.average, seen)
+    _note_hands(trainer.average, seen, latents)
+    _note_traits(trainer.average, seen, latents, np.random.default_rng(seed))
     unfinished = out / f"{WEIGHTS}.partial"
     weights.write(trainer.average, config.network, unfinished)
     unfinished.replace(out / WEIGHTS)
@@ -205,9 +206,8 @@ class _Trainer:
         self._generator.set_state(state["generator"])
 
 
-def _note_hands(network: Generator, data: WriterDigits) -> None:
+def _note_hands(network: Generator, data: WriterDigits, latents: NDArray[np.float64]) -> None:
     """Fit, digit by digit, where writers lie in the network's space."""
-    latents = _latents(network, data)
     for digit in range(DIGITS):
         mine = data.digits.labels == digit
         hands = fit_hands(latents[mine], data.writers[mine])
@@ -216,18 +216,23 @@ def _note_hands(network: Generator, data: WriterDigits) -> None:
         network.within[digit] = torch.from_numpy(hands.within)
 
 
-def note_traits(network: Generator, data: WriterDigits, random: np.random.Generator) -> None:
+def _note_traits(
+    network: Generator,
+    data: WriterDigits,
+    latents: NDArray[np.float64],
+    random: np.random.Generator,
+) -> None:
     """Fit, digit by digit, how far a hand is drawn along what can be measured of it."""
     for digit in tqdm(range(DIGITS), desc="attributes", unit="digit"):
-        mine = data.where(data.digits.labels == digit)
-        images = mine.digits.images
+        mine = data.digits.labels == digit
+        images, writers = data.digits.images[mine], data.writers[mine]
         attributes = measure_attributes(images).attributes()
-        directions = fit_directions(_latents(network, mine), attributes)
+        directions = fit_directions(latents[mine], attributes)
         network.directions[digit] = torch.from_numpy(directions)
-        _, firsts = np.unique(mine.writers, return_index=True)
+        _, firsts = np.unique(writers, return_index=True)
         forms = images[random.permutation(firsts)[:_HANDS]]
         drawn = partial(_drawn_variances, network, digit, forms, random)
-        scales = match_scales(drawn, within(attributes, mine.writers))
+        scales = match_scales(drawn, within(attributes, writers))
         network.scales[digit] = torch.from_numpy(scales)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from training.generator.hands import Floats, by_writer
 
 _ROUNDS = 4
 # Beyond these an attribute hardly follows the latent point, and narrowing would not reach it.
@@ -74,11 +74,8 @@ def match_scales(variances: Callable[[Floats], Floats], wanted: Floats) -> Float
     return scales
 
 
-def within(values: Floats, groups: NDArray[np.integer]) -> Floats:
-    """Return the variances (a,) of values (n, a) about the means of their groups (n,)."""
-    _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), values.shape[1]))
-    np.add.at(sums, group, values)
-    deviations = values - (sums / counts[:, None])[group]
+def within(values: Floats, writers: NDArray[np.integer]) -> Floats:
+    """Return the variances (a,) of values (n, a) about the means of their writers (n,)."""
+    _, deviations, counts = by_writer(values, writers)
     found: Floats = (deviations**2).sum(axis=0) / (len(values) - len(counts))
     return found
