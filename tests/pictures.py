@@ -40,20 +40,30 @@ def page(side: int = 96) -> NDArray[np.uint8]:
 
 def file(image: NDArray[np.uint8], kind: str = "PNG") -> bytes:
     """Return the image as a picture file."""
+    return saved(Image.fromarray(image), kind)
+
+
+def saved(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """Return a picture as a file."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format=kind)
+    picture.save(buffer, format=kind, **options)
     return buffer.getvalue()
 
 
 def bomb(side: int = 50_000) -> bytes:
     """Return a PNG of a few bytes whose header claims side x side pixels."""
-    return _png(_header(side), _chunk(b"IDAT", zlib.compress(b"\0" * 64)))
+    return plain(zlib.compress(b"\0" * 64), side)
 
 
 def liar(claimed: int, side: int) -> bytes:
     """Return a PNG with two headers: a first of claimed x claimed pixels, and the true one."""
     rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in page(side)))
     return _png(_header(claimed), _header(side), _chunk(b"IDAT", rows))
+
+
+def plain(stream: bytes, side: int = 28) -> bytes:
+    """Return a grey PNG of side x side with this stream of compressed rows and nothing besides."""
+    return _png(_header(side), _chunk(b"IDAT", stream))
 
 
 def _png(*chunks: bytes) -> bytes:

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.images.mnist_form import SIDE, forms_among
+from serving.images.size import PNG_SIGNATURE
 
 __all__ = ["read_forms"]
 
 # Width, height, bits, grey; then the only compression and filters there are, and no interlace.
 _HEADER = b"IHDR" + struct.pack(">IIBBBBB", SIDE, SIDE, 8, 0, 0, 0, 0)
-_BEGIN = (
-    b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + _HEADER + struct.pack(">I", zlib.crc32(_HEADER))
-)
+_BEGIN = PNG_SIGNATURE + struct.pack(">I", 13) + _HEADER + struct.pack(">I", zlib.crc32(_HEADER))
 _CHUNK = struct.Struct(">I4s")  # length and name of what comes next
 _PIXELS = len(_BEGIN) + _CHUNK.size
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))

@@ -2,7 +2,7 @@
 
 import struct
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = struct.Struct(">8sI4sII")
 _JPEG = b"\xff\xd8\xff"
 # What begins each segment before the frame's: 0xFF, its kind, its length without these two bytes.
@@ -17,7 +17,7 @@ _MOST_SEGMENTS = 32
 
 def claimed_size(data: bytes) -> tuple[int, int] | None:
     """Return width and height as a PNG or a JPEG claims them; ``None`` = not known so cheaply."""
-    if data.startswith(_PNG) and len(data) >= _PNG_HEADER.size:
+    if data.startswith(PNG_SIGNATURE) and len(data) >= _PNG_HEADER.size:
         _, _, chunk, width, height = _PNG_HEADER.unpack_from(data)
         return (width, height) if chunk == b"IHDR" else None
     return _claimed_by_jpeg(data) if data.startswith(_JPEG) else None

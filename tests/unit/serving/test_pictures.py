@@ -48,6 +48,11 @@ def in_colour(form: NDArray[np.uint8]) -> pb.Image:
     return pictures.encoded(pictures.file(np.stack([form] * 3, axis=-1)))
 
 
+def decodings(metrics: Metrics) -> float | None:
+    """Return how many times something was decoded."""
+    return metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
+
+
 @pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["a turn each", "one turn"])
 @pytest.mark.parametrize("limit", [0, 28 * 28], ids=["large", "small"])
 async def test_order_is_kept(
@@ -80,21 +85,35 @@ async def test_every_bad_picture_is_named(reader: PictureReader) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("turn", "long", "images", "most"),
+    [
+        ("_TURN_SECONDS", 0.0, [in_colour(form) for form in shifted(40)], 10),
+        ("_FORMS", 40, [pictures.encoded(encode_png(pictures.form()))] * 400, 5),
+    ],
+    ids=["one by one", "forms"],
+)
 async def test_deadline_ends_it_between_turns(
-    reader: PictureReader, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+    reader: PictureReader,
+    metrics: Metrics,
+    monkeypatch: pytest.MonkeyPatch,
+    turn: str,
+    long: float,
+    images: list[pb.Image],
+    most: int,
 ) -> None:
     """What is not read by then is left."""
-    monkeypatch.setattr(module, "_TURN_SECONDS", 0.0)
+    monkeypatch.setattr(module, turn, long)
     times = iter(range(1000))
     deadline = Deadline(at=3, clock=lambda: next(times))
 
     with pytest.raises(DeadlineExpired):
-        await reader.read("images", [in_colour(form) for form in shifted(40)], deadline)
+        await reader.read("images", images, deadline)
 
     await asyncio.sleep(0.05)
-    decoded = metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
+    decoded = decodings(metrics)
     assert decoded is not None
-    assert decoded < 10
+    assert decoded < most
 
 
 @pytest.mark.parametrize(("count", "thread"), [(32, "MainThread"), (33, "onehand-reading")])
@@ -121,24 +140,7 @@ async def test_forms_in_plain_files_are_read_together(
 
     assert np.array_equal(read, [*forms, forms[0]])
     assert readers == {thread}
-    decoded = metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
-    assert decoded == 2  # the forms at one go, and the one in colour
-
-
-async def test_deadline_ends_many_forms_between_turns(
-    reader: PictureReader, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is not read by then is left."""
-    monkeypatch.setattr(module, "_FORMS", 40)
-    times = iter(range(1000))
-    deadline = Deadline(at=3, clock=lambda: next(times))
-
-    with pytest.raises(DeadlineExpired):
-        await reader.read("images", [pictures.encoded(encode_png(pictures.form()))] * 400, deadline)
-
-    decoded = metrics.registry.get_sample_value("onehand_stage_seconds_count", {"stage": "decode"})
-    assert decoded is not None
-    assert decoded < 5
+    assert decodings(metrics) == 2  # the forms at one go, and the one in colour
 
 
 async def test_small_pictures_of_all_requests_are_read_by_one_thread(

@@ -1,7 +1,5 @@
 """Bytes to grey pixels."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,14 +7,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from serving.images import BadImage, ImageLimits, decode
 from tests import pictures
+from tests.pictures import saved
 
 LIMITS = ImageLimits()
-
-
-def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format=kind, **options)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "JPEG", "WEBP"])
