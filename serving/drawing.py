@@ -9,10 +9,10 @@ that it is the digit, it is drawn anew from other points, until it passes or the
 ``draw`` is a pure function of model, plan and row numbers. Matrix kernels round differently for
 different numbers of rows, so whatever is done is done to the same rows together, whatever part of
 them was asked for. Points are sampled for a whole span of rows. Pictures are drawn by chunks of a
-span, which is one unless they are steered, so that no step takes long: the first attempt is made at
-a whole chunk, each later one at all rows of the chunk that were refused so far, and what is in
-doubt in the end is looked at together. The first spans are small and the later ones large, so that
-few pictures come soon and many come fast.
+span, which is one unless they are changed afterwards, so that no step takes long: the first attempt
+is made at a whole chunk, each later one at all rows of the chunk that were refused so far, and what
+is in doubt in the end is looked at together. The first spans are small and the later ones large, so
+that few pictures come soon and many come fast.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.errors import CannotDraw
-from serving.generate import Along, Plan
+from serving.generate import Along, Between, Plan
 from serving.model import OTHER, Model
 from serving.noise import generator
 from serving.steering import NAMES, goals, steer
 
 __all__ = [
-    "ATTEMPTS", "SPAN_ROWS", "STEER_ROWS", "TRIES",
+    "ATTEMPTS", "CHANGED_ROWS", "SPAN_ROWS", "TRIES",
     "Drawn", "Points", "as_bytes", "draw", "otherness", "sample", "spans", "steps",
 ]  # fmt: skip
 
@@ -37,9 +37,12 @@ SPAN_ROWS = 256
 """The most rows whose points are sampled, and that are decoded, at once; a multiple begins a span.
 """
 
-STEER_ROWS = 64
-"""The same for rows that are steered: all of them are looked at, which takes ten times as long."""
+CHANGED_ROWS = 64
+"""The same for pictures that are changed once they are drawn: all of them are looked at, which
+takes ten times as long.
+"""
 
+_CHANGED = Along | Between  # plans whose pictures are
 _FIRST_SHARE = 8  # so many of the first piece make the largest
 _ROTATION = NAMES.index("rotation")
 _MEASURED = [column for column in range(len(NAMES)) if column != _ROTATION]
@@ -163,7 +166,7 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
         points: what ``sample`` returned for them; used up.
     """
     [span] = _cut(rows, SPAN_ROWS)
-    for chunk in _cut(rows, STEER_ROWS if isinstance(plan, Along) else SPAN_ROWS):
+    for chunk in _cut(rows, CHANGED_ROWS if isinstance(plan, _CHANGED) else SPAN_ROWS):
         part = slice(chunk.start - span.start, chunk.stop - span.start)
         first = _sketch(model, plan, chunk, Points(points.latents[part], points.doubt[part]))
         yield from _finish(model, plan, chunk, _common(rows, chunk), first)
@@ -251,22 +254,26 @@ def _common(one: range, other: range) -> range:
 
 def _sketch(model: Model, plan: Plan, rows: Sequence[int], points: Points) -> _Sketch:
     """Draw at the points of these rows."""
-    pixels, measured = model.decode(points.latents)
+    latents, doubt = points
+    pixels, measured = model.decode(latents)
     attributes = np.zeros((len(rows), len(NAMES)), np.float32)
+    if isinstance(plan, _CHANGED):
+        # The points' doubt is about other pictures, and nothing else tells it: all are doubted.
+        doubt = np.ones_like(doubt)
+    if isinstance(plan, Along):
+        wanted = goals(plan.targets, plan.shares(rows), measured)
+        result = steer(model, pixels, measured, wanted)
+        attributes[:, _MEASURED] = result.attributes
+        attributes[:, _ROTATION] = wanted.rotation
+        upright = as_bytes(result.upright)
+        images = upright if result.pixels is result.upright else as_bytes(result.pixels)
+        return _Sketch(images, latents, attributes, _passing(model, upright, doubt))
+    if isinstance(plan, Between):
+        pixels = plan.complete(pixels, rows)
+        measured = model.measure(pixels)
     attributes[:, _MEASURED] = measured
-    if not isinstance(plan, Along):
-        images = as_bytes(pixels)
-        passes = _passing(model, images, points.doubt)
-        return _Sketch(images, points.latents, attributes, passes)
-    wanted = goals(plan.targets, plan.shares(rows), measured)
-    result = steer(model, pixels, measured, wanted)
-    attributes[:, _MEASURED] = result.attributes
-    attributes[:, _ROTATION] = wanted.rotation
-    upright = as_bytes(result.upright)
-    images = upright if result.pixels is result.upright else as_bytes(result.pixels)
-    # The points' doubt is about other pictures, and nothing else tells it: they are all doubted.
-    passes = _passing(model, upright, np.ones_like(points.doubt))
-    return _Sketch(images, points.latents, attributes, passes)
+    images = as_bytes(pixels)
+    return _Sketch(images, latents, attributes, _passing(model, images, doubt))
 
 
 def _passing(

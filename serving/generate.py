@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from serving.model import Posterior
 from serving.steering import Target
 
-__all__ = ["Along", "Around", "Between", "InStyle", "Plan", "Prior"]
+__all__ = ["Along", "Around", "Between", "InStyle", "Plan", "Prior", "completed"]
 
 Rows = Sequence[int] | NDArray[np.int64]
 Points = NDArray[np.float32]
@@ -110,16 +110,21 @@ class Around:
 
 @dataclass(frozen=True)
 class Between:
-    """Points on the way from one given picture to another, both included, in equal shares of it.
+    """Pictures on the way from one given picture to another, both included, in equal shares of it.
+
+    A way's pictures are what is drawn at its points and, ever less of it, what is not drawn of the
+    two given pictures: so it begins and ends with these.
 
     Attributes:
         way: shape (n, z), n >= 2: points of the way from first to last; it is straight between two.
         shares: shape (n,), how much of the way lies before each of them: from 0, ever more, to 1.
+        undrawn: shape (2, 28, 28), the given pictures less what is drawn at the ends, -1 to 1.
         count: number of points; 1 gives the middle.
     """
 
     way: NDArray[np.float32]
     shares: NDArray[np.float64]
+    undrawn: NDArray[np.float32]
     count: int
 
     field: ClassVar[str] = "between"
@@ -128,7 +133,8 @@ class Between:
     @classmethod
     def straight(cls, ends: Posterior, count: int) -> "Between":
         """Return evenly spaced points on the straight line between two rows of a posterior."""
-        return cls(ends.mean, np.array([0.0, 1.0]), count)
+        nothing = np.zeros((2, 28, 28), np.float32)
+        return cls(ends.mean, np.array([0.0, 1.0]), nothing, count)
 
     @property
     def seed(self) -> int:
@@ -142,12 +148,29 @@ class Between:
 
     def latents(self, rows: Rows, _noise: Points, /) -> Points:
         """Return the points of these pictures, shape (len(rows), z)."""
-        places = np.arange(len(self.shares))
-        place = np.interp(_shares(rows, self.count, alone=0.5), self.shares, places)
-        before = np.minimum(place.astype(np.intp), places[-2])
+        place = self._places(rows)
+        before = np.minimum(place.astype(np.intp), len(self.way) - 2)
         part = (place - before).astype(np.float32)[:, None]
         points: Points = (1 - part) * self.way[before] + part * self.way[before + 1]
         return points
+
+    def complete(self, pixels: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
+        """Return what is drawn at the points of these rows, and what is not of the given pictures.
+
+        Args:
+            pixels: shape (len(rows), 28, 28), 0 to 1.
+            rows: their numbers.
+
+        Returns:
+            Shape (len(rows), 28, 28), 0 to 1.
+        """
+        return completed(pixels, self._places(rows) / (len(self.way) - 1), self.undrawn)
+
+    def _places(self, rows: Rows) -> NDArray[np.float64]:
+        """Return after how many points of the way each row comes, (len(rows),), with fractions."""
+        return np.interp(
+            _shares(rows, self.count, alone=0.5), self.shares, np.arange(len(self.way))
+        )
 
 
 @dataclass(frozen=True)
@@ -217,6 +240,26 @@ class Along:
     def shares(self, rows: Sequence[int]) -> NDArray[np.float64]:
         """Return how far along their way targets are at these pictures, 0 to 1; (len(rows),)."""
         return _shares(rows, self.count, alone=0.0)
+
+
+def completed(
+    pixels: NDArray[np.float32], places: NDArray[np.floating], undrawn: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return pictures on a way with what is not drawn of its ends, fading with the distance.
+
+    By its square: faded evenly, both ends' would be seen amid the way, each half.
+
+    Args:
+        pixels: shape (n, 28, 28), what is drawn, 0 to 1.
+        places: shape (n,), where on the way, 0 to 1.
+        undrawn: shape (2, 28, 28), of first and last.
+
+    Returns:
+        Shape (n, 28, 28), 0 to 1.
+    """
+    fading = np.stack([1 - places, places], axis=1, dtype=np.float32) ** 2
+    result: NDArray[np.float32] = pixels + np.tensordot(fading, undrawn, axes=1)
+    return np.clip(result, 0, 1, out=result)
 
 
 def _shares(rows: Rows, count: int, alone: float) -> NDArray[np.float64]:

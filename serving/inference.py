@@ -122,13 +122,15 @@ class Inference:
         """
         return await self._workers.run(deadline, self._posterior, model, images)
 
-    async def lay(self, model: Model, straight: Between, deadline: Deadline) -> Between:
-        """Return the way between the same ends on which pictures change evenly.
+    async def lay(
+        self, model: Model, images: Images, straight: Between, deadline: Deadline
+    ) -> Between:
+        """Return the way from one of two images (2, 28, 28) to the other, with even changes.
 
         Raises:
             DeadlineExpired: the deadline passed first.
         """
-        return await self._workers.run(deadline, self._lay, model, straight)
+        return await self._workers.run(deadline, self._lay, model, images, straight)
 
     async def generate(
         self,
@@ -192,9 +194,9 @@ class Inference:
         with self._infer.time():
             return locate(model, images)
 
-    def _lay(self, model: Model, straight: Between) -> Between:
+    def _lay(self, model: Model, images: Images, straight: Between) -> Between:
         with self._infer.time():
-            return lay(model, straight)
+            return lay(model, images, straight)
 
     def _sample(self, model: Model, plan: Plan, rows: range) -> Points:
         with self._infer.time():

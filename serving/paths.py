@@ -4,13 +4,18 @@ Equal steps in the latent space are not equal steps to the eye. So the way is dr
 number of points, and how far it has come is measured by what has changed in the pictures since its
 beginning. Where the classifier is not sure that a picture on the straight way is the digit, the way
 is bowed towards the middle of the space, where the hand itself is, if that makes it surer.
+
+No decoder draws a given picture quite as it is. What it leaves out of the two is added along the
+way, fading, so that the way begins and ends with the given pictures themselves.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.drawing import as_bytes, otherness
-from serving.generate import Between
+from serving.generate import Between, completed
 from serving.model import Model
 
 __all__ = ["lay"]
@@ -28,7 +33,7 @@ _SURE = 0.02
 _LEAST_STEP = 1e-6
 
 
-def lay(model: Model, straight: Between) -> Between:
+def lay(model: Model, images: NDArray[np.uint8], straight: Between) -> Between:
     """Return a way between the same ends in even steps, no straighter than it is sure.
 
     That is the straightest on which every picture is sure, or as sure as an end; if there is none,
@@ -36,11 +41,14 @@ def lay(model: Model, straight: Between) -> Between:
 
     Args:
         model: that draws the pictures and looks at them.
+        images: shape (2, 28, 28), the first picture of the way and the last.
         straight: the way as it is known so far.
 
     Raises:
         ModelFault: a graph answered with something that its contract rules out.
     """
+    drawn = model.decode(straight.way[[0, -1]]).pixels
+    straight = replace(straight, undrawn=(images / 255 - drawn).astype(np.float32))
     best, least = straight, np.inf
     for bow in _BOWS:
         way, other = _bowed(model, straight, bow)
@@ -58,9 +66,9 @@ def _bowed(model: Model, straight: Between, bow: float) -> tuple[Between, NDArra
     share = np.linspace(0, 1, _POINTS, dtype=np.float32)[:, None]
     line = (1 - share) * first + share * last
     points = line * (1 - np.float32(4 * bow) * share * (1 - share))
-    pixels = model.decode(points).pixels
-    way = Between(points, _shares(pixels), straight.count)
-    return way, otherness(model, as_bytes(pixels), model.doubt(points))
+    pixels = completed(model.decode(points).pixels, share[:, 0], straight.undrawn)
+    way = replace(straight, way=points, shares=_shares(pixels))
+    return way, otherness(model, as_bytes(pixels), np.ones(_POINTS, np.float32))
 
 
 def _shares(pixels: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -191,11 +191,12 @@ class HandwritingService:
 
         Given pictures are read and encoded for it, and the way between two is laid.
         """
-        given, sources = None, modes.pictures(request)
-        if sources:
-            images = await self._pictures.read_named(sources, deadline)
-            given = await self._inference.encode(profile.model, images, deadline)
+        sources = modes.pictures(request)
+        if not sources:
+            return modes.plan(request, seed, None)
+        images = await self._pictures.read_named(sources, deadline)
+        given = await self._inference.encode(profile.model, images, deadline)
         plan = modes.plan(request, seed, given)
         if isinstance(plan, Between):
-            return await self._inference.lay(profile.model, plan, deadline)
+            return await self._inference.lay(profile.model, images, plan, deadline)
         return plan

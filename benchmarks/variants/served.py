@@ -73,6 +73,10 @@ class Served:
         """Return pictures (n, 28, 28), bent and redrawn."""
         return self._bending.steer(pixels, matrix, pen)
 
+    def measure(self, pixels: Floats) -> Floats:
+        """Return thickness, slant, width and height (n, 4) of pixels (n, 28, 28)."""
+        return self._bending.attributes(pixels)
+
     def prior(self, count: int, seed: int) -> Drawn:
         """Return pictures of the prior at temperature 1, as the server draws them."""
         return self._draw(Prior(1.0, seed), count)
@@ -93,7 +97,7 @@ class Served:
         """
         straight = Between.straight(self.locate(images), count)
         try:
-            return self._draw(lay(cast(Model, self), straight), count).images
+            return self._draw(lay(cast(Model, self), images, straight), count).images
         except CannotDraw:
             return None
 

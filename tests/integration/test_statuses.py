@@ -114,21 +114,19 @@ def test_no_noise_gives_one_picture(shared_server: Running, mode: dict[str, Any]
 
 
 def test_between_has_both_ends_and_the_middle(shared_server: Running) -> None:
-    """The line between two pictures begins and ends at their reconstructions."""
-    first, second = pictures.message(pictures.form(1)), pictures.message(pictures.form(2))
-    call = shared_server.stub.GenerateVariants
-    between = pb.BetweenImages(first=first, second=second)
+    """The way between two pictures begins and ends with these, at where they would be redrawn."""
+    forms = pictures.form(1), pictures.form(2)
+    first, second = map(pictures.message, forms)
+    between = {"between": pb.BetweenImages(first=first, second=second)}
 
-    line = call(pb.GenerateVariantsRequest(count=3, between=between), timeout=PATIENCE)
-    middle = call(pb.GenerateVariantsRequest(count=1, between=between), timeout=PATIENCE)
+    way = generated(shared_server, 3, format=pb.IMAGE_FORMAT_RAW, **between)
+    middle = generated(shared_server, 1, format=pb.IMAGE_FORMAT_RAW, **between)
 
-    for place, image in ((0, first), (2, second)):
-        end = call(
-            pb.GenerateVariantsRequest(count=1, around=pb.AroundImage(image=image, strength=0)),
-            timeout=PATIENCE,
-        )
-        assert line.images[place] == end.images[0]
-    assert line.images[1] == middle.images[0]
+    for place, form, image in ((0, forms[0], first), (2, forms[1], second)):
+        end = generated(shared_server, 1, around=pb.AroundImage(image=image, strength=0))
+        assert way.images[place] == form.tobytes()
+        assert way.latents[place] == end.latents[0]
+    assert way.images[1] == middle.images[0]
 
 
 def generated(running: Running, count: int, **fields: Any) -> Any:

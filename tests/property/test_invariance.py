@@ -67,14 +67,15 @@ def test_verdicts_do_not_depend_on_the_batch(
 
 def plans(model: Model, seed: int, count: int) -> list[Plan]:
     """Return a plan of each kind."""
-    ends = model.encode(pictures(seed % 99, 2))
+    images = pictures(seed % 99, 2)
+    ends = model.encode(images)
     centre = Posterior(ends.mean[:1], ends.deviation[:1], ends.own[:1])
     targets = {"slant": Target(-9, 9, True), "rotation": Target(0, 40, False)}
     prior = Prior(1.0, seed)
     return [
         prior,
         Around(centre, 1.5, seed),
-        lay(model, Between.straight(ends, count)),
+        lay(model, images, Between.straight(ends, count)),
         InStyle(centre, 0.5, 0.5, seed),
         Along(prior, targets, count),
     ]
@@ -110,10 +111,14 @@ def test_a_way_leads_from_end_to_end(
 ) -> None:
     """It meets both ends to the bit, never turns back, and is the same whatever the count."""
     ends = np.array([first, last], np.float32)
-    line = np.array([0.0, 1.0])
+    line = Posterior(ends, np.ones_like(ends), ends)
+    images = pictures(count, 2)
 
-    laid, other = (lay(model, Between(ends, line, number)) for number in (count, count + 1))
+    laid, other = (
+        lay(model, images, Between.straight(line, number)) for number in (count, count + 1)
+    )
 
+    assert np.array_equal(draw(model, laid, range(count)).images[[0, -1]], images)
     assert np.array_equal(laid.latents([0, count - 1], np.zeros((2, SIZE), np.float32)), ends)
     assert (np.diff(laid.shares) > 0).all()
     assert np.array_equal(laid.way, other.way)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serving import drawing
 from serving.bundle import Gate
-from serving.drawing import ATTEMPTS, SPAN_ROWS, STEER_ROWS, TRIES, draw, spans
+from serving.drawing import ATTEMPTS, CHANGED_ROWS, SPAN_ROWS, TRIES, draw, spans
 from serving.errors import CannotDraw
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import OTHER, Model, Posterior
@@ -102,6 +102,12 @@ def at(second: float) -> Posterior:
     """Return a posterior around a point with this second value."""
     mean = np.array([[0.3, second, -0.2, 0.1]], np.float32)
     return Posterior(mean, np.ones((1, SIZE), np.float32), mean)
+
+
+def ends(first: float, last: float) -> Posterior:
+    """Return posteriors around two points with these second values."""
+    means = np.concatenate([at(first).mean, at(last).mean])
+    return Posterior(means, np.ones_like(means), means)
 
 
 def test_points_in_doubt_are_passed_over(knowing: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +243,7 @@ def test_open_gate_lets_everything_through(hands: Path, monkeypatch: pytest.Monk
         (Around(at(1.0), 0.0, seed=1), "around", 5),
         (InStyle(at(1.0), 1.0, 0.0, seed=1), "style", 5),
         (
-            Between(np.concatenate([at(-1.2).mean, at(1).mean]), np.array([0.0, 1.0]), 5),
+            Between.straight(ends(-1.2, 1), 5),
             "between",
             2,
         ),
@@ -296,7 +302,8 @@ def test_what_nobody_waits_for_is_not_drawn_anew(model: Model, looked_at: list[i
     ("plan", "most"),
     [
         (Prior(1.0, seed=1), SPAN_ROWS),
-        (Along(Prior(1.0, seed=1), LEANING, 3 * SPAN_ROWS), STEER_ROWS),
+        (Along(Prior(1.0, seed=1), LEANING, 3 * SPAN_ROWS), CHANGED_ROWS),
+        (Between.straight(ends(-1, -2), 3 * SPAN_ROWS), CHANGED_ROWS),
     ],
     ids=lambda value: getattr(value, "field", value),
 )

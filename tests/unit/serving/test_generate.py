@@ -17,6 +17,7 @@ def posterior(mean: list[list[float]], deviation: list[list[float]]) -> Posterio
 CENTRE = posterior([[1, 2]], [[0.5, 4]])
 ENDS = posterior([[0, 2], [4, 0]], [[1, 1], [1, 1]])
 NOISE = np.random.default_rng(5).standard_normal((4, 2), np.float32)
+NOTHING = np.zeros((2, 28, 28), np.float32)
 STILL = np.zeros((12, 2), np.float32)
 
 
@@ -49,12 +50,28 @@ def test_between_of_one_is_the_middle() -> None:
 def test_between_follows_its_way() -> None:
     """Points lie at equal shares of the way, wherever it leads; the ends are met to the bit."""
     corner = np.array([[0.1, 2], [0.1, 0], [4.3, 0]], np.float32)
-    bent = Between(corner, np.array([0, 0.75, 1]), 9)
+    bent = Between(corner, np.array([0, 0.75, 1]), NOTHING, 9)
 
     points = bent.latents(range(12), STILL)
 
     np.testing.assert_allclose(points[[3, 6, 7]], [[0.1, 1], [0.1, 0], [2.2, 0]], rtol=1e-6)
     assert np.array_equal(points[[0, 8, 11]], corner[[0, 2, 2]])
+
+
+def test_what_is_not_drawn_of_the_ends_fades() -> None:
+    """Both ends are whole; halfway a quarter is left of either, wherever the points lie."""
+    undrawn = np.zeros((2, 28, 28), np.float32)
+    undrawn[0, 3, 4], undrawn[1, 5, 6], undrawn[1, 7, 8] = 0.5, -0.25, 1
+    way = np.array([[0, 0], [1, 0], [2, 0]], np.float32)
+    drawn = np.full((3, 28, 28), 0.5, np.float32)
+
+    pictures = Between(way, np.array([0, 0.8, 1]), undrawn, 6).complete(drawn, [0, 4, 5])
+
+    expected = drawn.copy()
+    expected[0, 3, 4], expected[1, 3, 4] = 1, 0.625
+    expected[1:, 5, 6] = 0.4375, 0.25
+    expected[1:, 7, 8] = 0.75, 1  # no brighter than white
+    np.testing.assert_allclose(pictures, expected, atol=1e-6)
 
 
 def test_style_goes_from_the_picture_to_the_hand() -> None:

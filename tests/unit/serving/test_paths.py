@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.bundle import Gate
-from serving.drawing import draw
+from serving.drawing import as_bytes, draw
 from serving.errors import CannotDraw
 from serving.generate import Between
 from serving.model import OTHER, Decoded, Model, Verdicts
@@ -46,6 +46,10 @@ class Lamp:
         measured = np.zeros((len(latents), 4), np.float32)
         return Decoded(pixels, measured)
 
+    def measure(self, pixels: Floats) -> Floats:
+        """Find nothing to measure."""
+        return np.zeros((len(pixels), 4), np.float32)
+
     def classify(self, images: NDArray[np.uint8]) -> Verdicts:
         """Look for the mark."""
         self.looked_at += len(images)
@@ -81,12 +85,21 @@ class Haze(Lamp):
         return Verdicts(probabilities, np.zeros(len(images), np.float32))
 
 
+def laid(lamp: Lamp, ends: list[list[float]], count: int) -> Between:
+    """Return the way between the pictures that are drawn at two points."""
+    points = np.array(ends, np.float32)
+    images = as_bytes(lamp.decode(points).pixels)
+    return lay(cast(Model, lamp), images, straight(points, count))
+
+
+def straight(points: Floats, count: int) -> Between:
+    """Return the line between two points."""
+    return Between(points, np.array([0.0, 1.0]), np.zeros((2, 28, 28), np.float32), count)
+
+
 def frames(lamp: Lamp, first: list[float], last: list[float], count: int) -> NDArray[np.uint8]:
     """Return the pictures of a way."""
-    ends = np.array([first, last], np.float32)
-    model = cast(Model, lamp)
-    way = lay(model, Between(ends, np.array([0.0, 1.0]), count))
-    return draw(model, way, range(count)).images
+    return draw(cast(Model, lamp), laid(lamp, [first, last], count), range(count)).images
 
 
 def test_pictures_change_evenly() -> None:
@@ -95,6 +108,35 @@ def test_pictures_change_evenly() -> None:
 
     assert (light[0], light[-1]) == (0, 255)
     np.testing.assert_allclose(np.diff(light), 25.5, atol=2)
+
+
+def test_a_way_begins_and_ends_with_the_given_pictures() -> None:
+    """What the model cannot draw of them is there all the same, and least of it amid the way."""
+    given = np.zeros((2, 28, 28), np.uint8)
+    given[0, 20, 20], given[1, 0] = 200, 255
+    lamp = Lamp(9)
+    line = straight(np.array([[0, 0], [1, 0]], np.float32), 9)
+
+    way = lay(cast(Model, lamp), given, line)
+
+    shown = draw(cast(Model, lamp), way, range(9)).images
+    assert np.array_equal(shown[[0, -1]], given)
+    spot = shown[:, 20, 20].astype(int)
+    assert (np.diff(spot) <= 0).all()
+    assert 0 < spot[1] < 200
+
+
+def test_what_is_shown_is_looked_at() -> None:
+    """The classifier is asked about the given picture, not about what the model draws of it."""
+    marked = np.zeros((2, 28, 28), np.uint8)
+    marked[1, 1, 0] = 255
+    lamp = Lamp(9)
+    line = straight(np.array([[0, 0], [1, 0]], np.float32), 4)
+
+    way = lay(cast(Model, lamp), marked, line)
+
+    with pytest.raises(CannotDraw):
+        draw(cast(Model, lamp), way, range(4))
 
 
 def test_one_picture_is_halfway() -> None:
@@ -111,11 +153,9 @@ def test_two_equal_pictures_are_no_way_at_all() -> None:
 
 def test_a_way_leads_around_what_is_no_digit() -> None:
     """The line is bowed towards the middle of the space, and only where it must be."""
-    high = np.array([[-1, 2], [1, 2]], np.float32)
 
     def top(highest: float) -> float:
-        model = cast(Model, Hill(highest))
-        return float(lay(model, Between(high, np.array([0.0, 1.0]), 5)).way[:, 1].min())
+        return float(laid(Hill(highest), [[-1, 2], [1, 2]], 5).way[:, 1].min())
 
     assert top(9) == pytest.approx(2)
     assert top(1.8) == pytest.approx(1.5, abs=0.01)
@@ -125,9 +165,8 @@ def test_a_way_leads_around_what_is_no_digit() -> None:
 def test_where_no_way_is_sure_the_surest_is_taken() -> None:
     """Every picture of the straight way might be given out, but others are more likely digits."""
     haze = Haze(9)
-    ends = np.array([[-1, 0.4], [1, 0.4]], np.float32)
 
-    way = lay(cast(Model, haze), Between(ends, np.array([0.0, 1.0]), 5))
+    way = laid(haze, [[-1, 0.4], [1, 0.4]], 5)
 
     assert haze.looked_at == 5 * len(way.way)
     assert way.way[:, 1].min() == pytest.approx(0, abs=1e-3)
@@ -136,10 +175,8 @@ def test_where_no_way_is_sure_the_surest_is_taken() -> None:
 def test_no_way_leads_around_an_end() -> None:
     """Where an end itself is no digit, nothing else is tried, and the request is refused."""
     lamp = Lamp(1)
-    ends = np.array([[0, 0], [1, 2]], np.float32)
-    straight = Between(ends, np.array([0.0, 1.0]), 4)
 
-    way = lay(cast(Model, lamp), straight)
+    way = laid(lamp, [[0, 0], [1, 2]], 4)
 
     assert lamp.looked_at == len(way.way)
     np.testing.assert_allclose(way.way[:, 1], 2 * way.way[:, 0], atol=1e-6)
