@@ -6,7 +6,8 @@ beginning. Where the classifier is not sure that a picture on the straight way i
 is bowed towards the middle of the space, where the hand itself is, if that makes it surer.
 
 No decoder draws a given picture quite as it is. What it leaves out of the two is added along the
-way, fading, so that the way begins and ends with the given pictures themselves.
+way, fading, so that the way begins and ends with the given pictures themselves. Only where the
+classifier takes one of these, or what comes next to it, for something else it is left out.
 """
 
 from dataclasses import replace
@@ -34,30 +35,37 @@ _LEAST_STEP = 1e-6
 
 
 def lay(model: Model, images: NDArray[np.uint8], straight: Between) -> Between:
-    """Return a way between the same ends in even steps, no straighter than it is sure.
+    """Return a way in even steps, no straighter than it is sure, between two images if may be.
 
     That is the straightest on which every picture is sure, or as sure as an end; if there is none,
-    the one whose least sure picture is the surest. The same whatever the count, to the bit.
+    the one whose least sure picture is the surest. If not even that passes the gate, the same
+    between what is drawn at both ends. The same whatever the count, to the bit.
 
     Args:
         model: that draws the pictures and looks at them.
-        images: shape (2, 28, 28), the first picture of the way and the last.
-        straight: the way as it is known so far.
+        images: shape (2, 28, 28), the first picture and the last.
+        straight: the line between their points, with nothing but what is drawn there.
 
     Raises:
         ModelFault: a graph answered with something that its contract rules out.
     """
     drawn = model.decode(straight.way[[0, -1]]).pixels
-    straight = replace(straight, undrawn=(images / 255 - drawn).astype(np.float32))
+    undrawn = (images / 255 - drawn).astype(np.float32)
+    way, other = _surest(model, replace(straight, undrawn=undrawn))
+    return way if other <= model.gate.other else _surest(model, straight)[0]
+
+
+def _surest(model: Model, straight: Between) -> tuple[Between, float]:
+    """Return a way with the same ends, and the most that a picture on it is likely no digit."""
     best, least = straight, np.inf
     for bow in _BOWS:
         way, other = _bowed(model, straight, bow)
-        worst = other.max()
+        worst = float(other.max())
         if worst < least:
             best, least = way, worst
         if least <= max(_SURE, *other[[0, -1]]):  # no way leads around its own ends
             break
-    return best
+    return best, least
 
 
 def _bowed(model: Model, straight: Between, bow: float) -> tuple[Between, NDArray[np.float32]]:

@@ -166,7 +166,10 @@ def _paths(records: Mapping[int, Record]) -> Iterator[Line]:
         yield Line(6, f"the same, worst path of all, {kind}", worst, "<= 2",
                    worst[SHIPPED].value <= 2)  # fmt: skip
     frames = _by_source(records, "frames-digit", sources)
-    yield Line(6, "frames that show the digit", frames, "1", frames[SHIPPED].value == 1)
+    yield Line(6, "frames that show the digit, but for given pictures", frames, "1",
+               frames[SHIPPED].value == 1)  # fmt: skip
+    given = _by_source(records, "frames-given-digit", (SHIPPED, FADE))
+    yield Line(6, "frames that are given pictures and show the digit", given)
     yield Line(6, "paths refused, share", _one(records, mean("paths-refused/" + SHIPPED)))
 
 

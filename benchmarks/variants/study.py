@@ -212,13 +212,16 @@ def _codes(name: str, made: Made) -> Record:
 def _paths(case: Case, name: str, between: Callable[[Images], Images | None]) -> Record:
     """Row 6: from the enrolment picture to others of the same hand, in 16 frames each.
 
+    A frame that is one of these pictures was not made, and is judged apart.
+
     Args:
         case: whose pictures.
         name: of the source.
         between: two pictures to the frames between them, or none where it draws none.
     """
     judges = case.population.judges
-    asked = [between(np.stack([case.subject.form, end])) for end in case.subject.real[:_PAIRS]]
+    ends = [np.stack([case.subject.form, end]) for end in case.subject.real[:_PAIRS]]
+    asked = [between(pair) for pair in ends]
     paths = [frames for frames in asked if frames is not None]
     record = {f"paths-refused/{name}": 1 - len(paths) / len(asked)}
     if not paths:
@@ -227,8 +230,13 @@ def _paths(case: Case, name: str, between: Callable[[Images], Images | None]) ->
         "features": [judges.features(frames) for frames in paths],
         "pixels": [as_rows(frames) for frames in paths],
     }
-    digits = judges.digits(np.concatenate(paths))
-    record[f"frames-digit/{name}"] = float((digits == case.population.digit).mean())
+    frames = np.concatenate(paths)
+    is_given = (frames[:, None] == np.concatenate(ends)).all(axis=(2, 3)).any(axis=1)
+    shows_digit = judges.digits(frames) == case.population.digit
+    record[f"frames-digit/{name}"] = float(shows_digit[~is_given].mean())
+    if is_given.any():
+        record[f"frames-given/{name}"] = float(is_given.sum())
+        record[f"frames-given-digit/{name}"] = float(shows_digit[is_given].mean())
     for kind, each in jumps.items():
         found = [unevenness(path) for path in each]
         record |= {
