@@ -269,8 +269,9 @@ def _sketch(model: Model, plan: Plan, rows: Sequence[int], points: Points) -> _S
         images = upright if result.pixels is result.upright else as_bytes(result.pixels)
         return _Sketch(images, latents, attributes, _passing(model, upright, doubt))
     if isinstance(plan, Between):
-        pixels = plan.complete(pixels, rows)
-        measured = model.measure(pixels)
+        drawn, pixels = pixels, plan.complete(pixels, rows)
+        # To be measured pictures are redrawn, which changes what is measured, of both alike.
+        measured = measured + model.measure(pixels) - model.measure(drawn)
     attributes[:, _MEASURED] = measured
     images = as_bytes(pixels)
     return _Sketch(images, latents, attributes, _passing(model, images, doubt))

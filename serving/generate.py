@@ -119,7 +119,7 @@ class Between:
         way: shape (n, z), n >= 2: points of the way from first to last; it is straight between two.
         shares: shape (n,), how much of the way lies before each of them: from 0, ever more, to 1.
         undrawn: shape (2, 28, 28), the given pictures less what is drawn at the ends, -1 to 1.
-        count: number of points; 1 gives the middle.
+        count: number of pictures; 1 gives the middle.
     """
 
     way: NDArray[np.float32]

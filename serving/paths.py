@@ -6,8 +6,8 @@ beginning. Where the classifier is not sure that a picture on the straight way i
 is bowed towards the middle of the space, where the hand itself is, if that makes it surer.
 
 No decoder draws a given picture quite as it is. What it leaves out of the two is added along the
-way, fading, so that the way begins and ends with the given pictures themselves. Only where the
-classifier takes one of these, or what comes next to it, for something else it is left out.
+way, fading, so that the way begins and ends with the given pictures themselves. Only where the gate
+would refuse a picture on that way, as it does a given one that is in doubt, is it left out.
 """
 
 from dataclasses import replace
@@ -35,11 +35,12 @@ _LEAST_STEP = 1e-6
 
 
 def lay(model: Model, images: NDArray[np.uint8], straight: Between) -> Between:
-    """Return a way in even steps, no straighter than it is sure, between two images if may be.
+    """Return a way in even steps from one image to another, no straighter than it is sure.
 
     That is the straightest on which every picture is sure, or as sure as an end; if there is none,
-    the one whose least sure picture is the surest. If not even that passes the gate, the same
-    between what is drawn at both ends. The same whatever the count, to the bit.
+    the one whose least sure picture is the surest. If the gate refuses an image, or a picture on
+    that way, the way leads from what is drawn of the one to what is drawn of the other. It is the
+    same whatever the count, to the bit.
 
     Args:
         model: that draws the pictures and looks at them.
@@ -49,10 +50,13 @@ def lay(model: Model, images: NDArray[np.uint8], straight: Between) -> Between:
     Raises:
         ModelFault: a graph answered with something that its contract rules out.
     """
-    drawn = model.decode(straight.way[[0, -1]]).pixels
-    undrawn = (images / 255 - drawn).astype(np.float32)
-    way, other = _surest(model, replace(straight, undrawn=undrawn))
-    return way if other <= model.gate.other else _surest(model, straight)[0]
+    if otherness(model, images, np.ones(2, np.float32)).max() <= model.gate.other:
+        drawn = model.decode(straight.way[[0, -1]]).pixels
+        undrawn = (images / 255 - drawn).astype(np.float32)
+        way, other = _surest(model, replace(straight, undrawn=undrawn))
+        if other <= model.gate.other:
+            return way
+    return _surest(model, straight)[0]
 
 
 def _surest(model: Model, straight: Between) -> tuple[Between, float]:

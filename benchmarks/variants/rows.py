@@ -170,6 +170,8 @@ def _paths(records: Mapping[int, Record]) -> Iterator[Line]:
                frames[SHIPPED].value == 1)  # fmt: skip
     given = _by_source(records, "frames-given-digit", (SHIPPED, FADE))
     yield Line(6, "frames that are given pictures and show the digit", given)
+    yield Line(6, "given pictures among a writer's frames (of 48, where no path is refused)",
+               _by_source(records, "frames-given", (SHIPPED, FADE)))  # fmt: skip
     yield Line(6, "paths refused, share", _one(records, mean("paths-refused/" + SHIPPED)))
 
 

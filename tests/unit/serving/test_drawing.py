@@ -1,6 +1,7 @@
 """The gate: what is looked at, what is drawn anew, and when that is given up."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,32 @@ def test_attributes_are_those_of_the_picture(model: Model) -> None:
     measured = bundles.measured_by_numpy(drawn.images / 255)
     np.testing.assert_allclose(drawn.attributes[:, [0, 1, 3, 4]], measured, atol=0.2)
     assert (drawn.attributes[:, 2] == 0).all()
+
+
+def test_frames_are_all_looked_at(knowing: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is added to a frame is not of its point, so the screen cannot tell for it."""
+    looked_at = sizes_of_calls(knowing, "classify", monkeypatch)
+    way = Between.straight(ends(-1, -2), 20)
+
+    draw(knowing, way, range(20))
+
+    points = way.latents(range(20), np.zeros((20, SIZE), np.float32))
+    assert (knowing.doubt(points) < knowing.gate.doubt).all()
+    assert sum(looked_at) >= 20
+
+
+def test_attributes_of_a_frame_are_those_of_the_whole(model: Model) -> None:
+    """What is added to what is drawn makes the stroke as thick as it looks."""
+    undrawn = np.zeros((2, 28, 28), np.float32)
+    undrawn[:, 12:17, 8:20] = 0.5
+    way = replace(Between.straight(ends(-1, -2), 3), undrawn=undrawn)
+
+    drawn = draw(model, way, range(3))
+
+    measured = bundles.measured_by_numpy(drawn.images / 255)
+    np.testing.assert_allclose(drawn.attributes[:, [0, 1, 3, 4]], measured, atol=0.2)
+    plain = draw(model, Between.straight(ends(-1, -2), 3), range(3))
+    assert (np.abs(plain.attributes - drawn.attributes)[0] > 0.3).any()
 
 
 def test_steered_pictures_are_all_looked_at(model: Model, looked_at: list[int]) -> None:

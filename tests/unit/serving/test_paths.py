@@ -127,14 +127,16 @@ def test_a_way_begins_and_ends_with_the_given_pictures() -> None:
 
 
 def test_a_given_picture_in_doubt_is_drawn_instead() -> None:
-    """What the classifier takes for no digit is not given out, and the rest is not refused."""
+    """What the classifier takes for no digit is not given out: both ends are drawn."""
     given = as_bytes(Lamp(9).decode(np.array([[0, 0], [1, 0]], np.float32)).pixels)
+    given[0, 20, 20] = 200
     given[1, 1, 0] = 255  # the mark
     lamp = Lamp(9)
 
     way = lay(cast(Model, lamp), given, straight(np.array([[0, 0], [1, 0]], np.float32), 4))
 
     shown = draw(cast(Model, lamp), way, range(4)).images
+    assert not shown[0].any()
     assert np.array_equal(shown[-1], np.where(np.arange(28) == 0, 255, 0)[:, None] * np.ones(28))
 
 
@@ -144,10 +146,22 @@ def test_one_picture_is_halfway() -> None:
 
 
 def test_two_equal_pictures_are_no_way_at_all() -> None:
-    """Nothing changes, and nothing is divided by it."""
+    """What is drawn of them does not change, and nothing is divided by it."""
     same = frames(Lamp(9), [0.9, 1], [0.9, 1], 5)
 
     assert (same == same[0]).all()
+
+
+def test_a_way_between_equal_pictures_comes_back_to_them() -> None:
+    """Amid it half of what is not drawn of them is left."""
+    given = np.zeros((2, 28, 28), np.uint8)
+    given[:, 20, 20] = 200
+
+    way = lay(cast(Model, Lamp(9)), given, straight(np.zeros((2, 2), np.float32), 5))
+
+    spot = draw(cast(Model, Lamp(9)), way, range(5)).images[:, 20, 20]
+    assert (spot[0], spot[-1]) == (200, 200)
+    assert spot[2] == 100
 
 
 def test_a_way_leads_around_what_is_no_digit() -> None:
@@ -167,7 +181,7 @@ def test_where_no_way_is_sure_the_surest_is_taken() -> None:
 
     way = laid(haze, [[-1, 0.4], [1, 0.4]], 5)
 
-    assert haze.looked_at == 5 * len(way.way)
+    assert haze.looked_at == 2 + 5 * len(way.way)
     assert way.way[:, 1].min() == pytest.approx(0, abs=1e-3)
 
 
@@ -177,7 +191,7 @@ def test_no_way_leads_around_an_end() -> None:
 
     way = laid(lamp, [[0, 0], [1, 2]], 4)
 
-    assert lamp.looked_at == 2 * len(way.way)  # with what is not drawn of the ends, and without
+    assert lamp.looked_at == 2 + len(way.way)  # the given pictures, and one way
     np.testing.assert_allclose(way.way[:, 1], 2 * way.way[:, 0], atol=1e-6)
     with pytest.raises(CannotDraw, match=r"between: .* more like the digit"):
         draw(cast(Model, lamp), way, range(4))
