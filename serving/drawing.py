@@ -256,25 +256,32 @@ def _sketch(model: Model, plan: Plan, rows: Sequence[int], points: Points) -> _S
     """Draw at the points of these rows."""
     latents, doubt = points
     pixels, measured = model.decode(latents)
-    attributes = np.zeros((len(rows), len(NAMES)), np.float32)
     if isinstance(plan, _CHANGED):
         # The points' doubt is about other pictures, and nothing else tells it: all are doubted.
         doubt = np.ones_like(doubt)
     if isinstance(plan, Along):
         wanted = goals(plan.targets, plan.shares(rows), measured)
         result = steer(model, pixels, measured, wanted)
-        attributes[:, _MEASURED] = result.attributes
-        attributes[:, _ROTATION] = wanted.rotation
         upright = as_bytes(result.upright)
         images = upright if result.pixels is result.upright else as_bytes(result.pixels)
+        attributes = _attributes(result.attributes, wanted.rotation)
         return _Sketch(images, latents, attributes, _passing(model, upright, doubt))
     if isinstance(plan, Between):
         drawn, pixels = pixels, plan.complete(pixels, rows)
         # To be measured pictures are redrawn, which changes what is measured, of both alike.
         measured = measured + model.measure(pixels) - model.measure(drawn)
-    attributes[:, _MEASURED] = measured
     images = as_bytes(pixels)
-    return _Sketch(images, latents, attributes, _passing(model, images, doubt))
+    return _Sketch(images, latents, _attributes(measured), _passing(model, images, doubt))
+
+
+def _attributes(
+    measured: NDArray[np.float32], rotation: NDArray[np.floating] | float = 0.0
+) -> NDArray[np.float32]:
+    """Return all attributes (n, 5) in the order of the API: what is measured (n, 4), and this."""
+    attributes = np.empty((len(measured), len(NAMES)), np.float32)
+    attributes[:, _MEASURED] = measured
+    attributes[:, _ROTATION] = rotation
+    return attributes
 
 
 def _passing(
