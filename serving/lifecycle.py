@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 
 import structlog
 
 from serving.errors import OnehandError
+from serving.heaps import share_heaps
 from serving.scheduling import run_in_batches
 from serving.server import Server, Tell, create_server
 from serving.settings import Settings
@@ -39,6 +41,7 @@ def run(
         load_first: let callers wait while models are loaded, for they have been served already
             by others and would take a refusal for a failure.
     """
+    share_heaps(os.environ)
     if chosen.batch_scheduling:
         run_in_batches()
     # Threads that decode and draw must not keep the event loop waiting for long.

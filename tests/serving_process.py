@@ -53,6 +53,11 @@ class Process:
             self._ended = True
             self._grown.notify_all()
 
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid
+
     def event(self, name: str, **facts: object) -> dict[str, Any]:
         """Return the first log line of this event, with these facts, once it is there."""
         wanted = {"event": name, **facts}.items()

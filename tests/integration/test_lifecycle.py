@@ -1,5 +1,7 @@
 """The server as a process: start, signals, drain, exit codes, taken ports."""
 
+import ctypes
+import re
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.pb import handwriting_pb2 as pb
@@ -144,6 +147,21 @@ def test_configuration_is_logged(hands: Path) -> None:
     assert line["grace"] == 3
     assert line["models"] == str(hands)
     assert warning == "ONEHAND_PROT sets nothing; did you mean ONEHAND_PORT?"
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="needs glibc")
+def test_threads_of_a_server_share_a_heap(hands: Path) -> None:
+    """Beside the heap of the event loop there is one for a dozen other threads."""
+    with serving("--models", str(hands)) as process:
+        port = process.event("listening")["port"]
+        process.event("serving")
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub: Any = pb_grpc.HandwritingServiceStub(channel)
+            stub.Classify(pb.ClassifyRequest(images=[pictures.message(pictures.form())]))
+            memory = Path(f"/proc/{process.pid}/maps").read_text()
+
+    # Such a heap begins where glibc finds it from any address in it: at a multiple of 64 MiB.
+    assert len(re.findall(r"^[0-9a-f]+[048c]000000-[0-9a-f]+ rw-p .* 0 *$", memory, re.M)) == 1
 
 
 def test_a_signal_before_the_loop_ends_it() -> None:
