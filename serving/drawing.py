@@ -11,8 +11,9 @@ different numbers of rows, so whatever is done is done to the same rows together
 them was asked for. Points are sampled for a whole span of rows. Pictures are drawn by chunks of a
 span, which is one unless they are changed afterwards, so that no step takes long: the first attempt
 is made at a whole chunk, each later one at all rows of the chunk that were refused so far, and what
-is in doubt in the end is looked at together. The first spans are small and the later ones large, so
-that few pictures come soon and many come fast.
+is in doubt in the end is looked at together. Where nothing is in doubt, so that nothing but the
+decoder sees the rows, those behind the last that is wanted are left out by whole sixteens. The
+first spans are small and the later ones large, so that few pictures come soon and many come fast.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,10 @@ ATTEMPTS = 16
 
 TRIES = 8
 """How often an attempt samples points for the rows that have none without doubt yet."""
+
+# Rows are decoded alike to the bit by whole sixteens: no processor's instructions take more numbers
+# at once, and only what is left over is worked out by others, which round differently.
+_ALIKE = 16
 
 # One in so many more, and a few, are sampled than are missing: once is then nearly always enough.
 _SPARE = 8
@@ -98,6 +103,10 @@ class Points(NamedTuple):
 
     latents: NDArray[np.float32]
     doubt: NDArray[np.float32]
+
+    def before(self, row: int) -> "Points":
+        """Return those before this one."""
+        return Points(self.latents[:row], self.doubt[:row])
 
 
 class _Sketch(NamedTuple):
@@ -167,9 +176,13 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
     """
     [span] = _cut(rows, SPAN_ROWS)
     for chunk in _cut(rows, CHANGED_ROWS if isinstance(plan, _CHANGED) else SPAN_ROWS):
+        wanted = _common(rows, chunk)
         part = slice(chunk.start - span.start, chunk.stop - span.start)
-        first = _sketch(model, plan, chunk, Points(points.latents[part], points.doubt[part]))
-        yield from _finish(model, plan, chunk, _common(rows, chunk), first)
+        first = Points(points.latents[part], points.doubt[part])
+        if not isinstance(plan, _CHANGED) and (first.doubt <= model.gate.doubt).all():
+            first = first.before(_whole_sixteens(wanted.stop - chunk.start))
+        drawn = chunk[: len(first.doubt)]
+        yield from _finish(model, plan, drawn, wanted, _sketch(model, plan, drawn, first))
 
 
 def otherness(
@@ -206,9 +219,9 @@ def _finish(
     Args:
         model: that draws and looks at them.
         plan: where they lie.
-        chunk: numbers of its rows.
+        chunk: numbers of its rows, if nothing is in doubt at least those that are wanted.
         wanted: which of them were asked for.
-        sketch: the first attempt at the chunk; it is filled with what comes of the others.
+        sketch: the first attempt at them; it is filled with what comes of the others.
     """
     part = slice(wanted.start - chunk.start, wanted.stop - chunk.start)
     missing = first_missing = np.flatnonzero(~sketch.passes[part])
@@ -227,6 +240,10 @@ def _finish(
         raise CannotDraw(plan.field, problem)
     images, latents, attributes = sketch.images, sketch.latents, sketch.attributes
     yield Drawn(images[part], latents[part], attributes[part], len(first_missing))
+
+
+def _whole_sixteens(rows: int) -> int:
+    return -(-rows // _ALIKE) * _ALIKE
 
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:

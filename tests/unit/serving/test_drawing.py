@@ -123,7 +123,7 @@ def test_points_in_doubt_are_passed_over(knowing: Model, monkeypatch: pytest.Mon
     expected = by_span(64, lambda span: sampled(plan, span))[:40]
     np.testing.assert_array_equal(drawn.latents, expected)
     assert drawn.redrawn == 0
-    assert decoded == [FIRST, FIRST]
+    assert decoded == [FIRST, 16]
     assert screened[0] == FIRST + FIRST // 8 + 8  # some to spare, so that once is mostly enough
     assert len(decoded) < len(screened) <= 2 * len(decoded)
 
@@ -358,6 +358,18 @@ def test_little_more_is_drawn_than_asked_for(
     draw(model, Prior(1.0, seed=1), range(stop))
 
     assert stop <= sum(decoded) <= min(max(FIRST, 2 * stop), stop + SPAN_ROWS)
+
+
+@pytest.mark.parametrize("stop", [1, 16, 17, 200, 300, 1000])
+def test_pictures_not_in_doubt_are_drawn_by_sixteens(
+    knowing: Model, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Where the classifier is not asked at most fifteen rows are drawn that nobody asked for."""
+    decoded = sizes_of_calls(knowing, "decode", monkeypatch)
+
+    draw(knowing, Prior(1.0, seed=1), range(stop))
+
+    assert sum(decoded) == -(-stop // 16) * 16
 
 
 def test_parts_are_the_whole(model: Model) -> None:
