@@ -70,9 +70,9 @@ def _read(models: str, files: list[bytes], *, together: bool) -> Work:
     return work
 
 
-def _draw(models: str, rows: int, chunk: int, *, png: bool) -> Work:
+def _draw(models: str, rows: int, chunk: int, *, png: bool, inside: int = 1) -> Work:
     """Return the work of drawing so many pictures, as arrays or as PNG files."""
-    session = _session(models, DECODER)
+    session = _session(models, DECODER, inside)
     size = session.get_inputs()[0].shape[1]
     points = np.random.default_rng(0).standard_normal((rows, size), dtype=np.float32)
     parts = [points[start : start + chunk] for start in range(0, rows, chunk)]
@@ -140,8 +140,9 @@ def _read_job(job: dict[str, Any]) -> dict[str, float]:
 
 
 def _draw_job(job: dict[str, Any]) -> dict[str, float]:
-    work = _draw(job["models"], job["rows"], job["chunk"], png=job["png"])
-    return {"rate": job["rows"] * _rate(work, job["threads"], job["seconds"])}
+    rows, inside = job["rows"], job.get("inside", 1)
+    work = _draw(job["models"], rows, job["chunk"], png=job["png"], inside=inside)
+    return {"rate": rows * _rate(work, job["threads"], job["seconds"])}
 
 
 def _latency_job(job: dict[str, Any]) -> dict[str, float]:

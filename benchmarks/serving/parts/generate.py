@@ -28,15 +28,14 @@ def groups(stage: Stage) -> list[Group]:
 def _group(stage: Stage, count: int, form: str, profile: str, threads: int) -> Group:
     case = stage.cases[f"draw-{form}-{count}"]
     served = stage.service(profile, threads=threads)
-    chunks = {"decoder alone": count}
+    details = {"rows": count, "chunk": count, "png": form == "png", "threads": threads}
+    ways: dict[str, dict[str, int]] = {"decoder alone": {}}
     if count > _QUICK_ROWS:
-        chunks[f"decoder alone by {_QUICK_ROWS}"] = _QUICK_ROWS
-    alone = [
-        stage.alone(
-            name, "draw", profile, rows=count, chunk=chunk, png=form == "png", threads=threads
-        )
-        for name, chunk in chunks.items()
-    ]
+        ways[f"decoder alone by {_QUICK_ROWS}"] = {"chunk": _QUICK_ROWS}
+    if threads > 1 and form == "raw":
+        # What a lone request could have: two calls at once, as above, it has not.
+        ways["decoder alone, one call at a time"] = {"threads": 1, "inside": threads}
+    alone = [stage.alone(name, "draw", profile, **details | way) for name, way in ways.items()]
     contenders: list[Contender] = [*alone]
     contenders += [
         stage.shooting(served, case, load, f"service, {load.in_flight} in flight")
