@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from serving.errors import BadImage
+from serving.images.pieces import check_jpeg, check_png
+from serving.images.size import PNG_SIGNATURE
+from serving.images.tiff import check_tiff
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _READABLE = "PNG, JPEG, WebP, BMP or TIFF"
@@ -22,8 +25,9 @@ _READABLE = "PNG, JPEG, WebP, BMP or TIFF"
 # needs some 20 pixels of height, so a side of 2,000 leaves it room to be small on a large page.
 _JPEG_SIDE = 2000
 
-_START_OF_SCAN = b"\xff\xda"
-_MOST_SCANS = 64
+# How files begin; nothing else that begins so is among the formats.
+_JPEG = b"\xff\xd8"
+_TIFF = (b"II", b"MM")
 
 # Rows that are worked on at a time where pixels take more than a byte each.
 _SLICE = 64
@@ -61,13 +65,12 @@ def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
             f"expected at most {limits.max_encoded_bytes} bytes, found {len(data)}; "
             "send a smaller picture"
         )
+    _check_inside(data, limits)
     picture = _open(data)
     check_size(picture.height, picture.width, limits)
     # Not the number of frames: to know it, the library walks through all of a TIFF, for minutes.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise BadImage("expected a picture of one frame, found an animation or several pages")
-    if picture.format in ("JPEG", "MPO"):
-        _check_scans(data)
     return _load(picture)
 
 
@@ -84,6 +87,16 @@ def check_size(height: int, width: int, limits: ImageLimits) -> None:
         )
 
 
+def _check_inside(data: bytes, limits: ImageLimits) -> None:
+    """Raise BadImage if a file would cost far more than its pixels do."""
+    if data.startswith(PNG_SIGNATURE):
+        check_png(data)
+    elif data.startswith(_JPEG):
+        check_jpeg(data)
+    elif data.startswith(_TIFF):
+        check_tiff(data, limits.max_pixels)
+
+
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
@@ -95,17 +108,6 @@ def _open(data: bytes) -> Image.Image:
         ) from error
     except Exception as error:  # a decoder may raise anything on hostile bytes
         raise BadImage(f"the header of the {_READABLE} file is damaged") from error
-
-
-def _check_scans(data: bytes) -> None:
-    """Raise BadImage if a JPEG goes over its pixels again and again.
-
-    A progressive one may, at some ten bytes a time; ten times is usual. Within a scan these two
-    bytes do not occur.
-    """
-    scans = data.count(_START_OF_SCAN)
-    if scans > _MOST_SCANS:
-        raise BadImage(f"expected a JPEG of at most {_MOST_SCANS} scans, found {scans}")
 
 
 def _load(picture: Image.Image) -> NDArray[np.uint8]:
@@ -123,7 +125,7 @@ def _to_grey(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.mode.startswith("I") or picture.mode == "F":
         return _stretch(np.asarray(picture))
     if picture.has_transparency_data:
-        return _lay_on_paper(picture.convert("RGBA"))
+        return _lay_on_paper(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
     grey = picture if picture.mode == "L" else picture.convert("L")  # which would copy it
     return np.asarray(grey, dtype=np.uint8)
 
@@ -144,7 +146,7 @@ def _stretch(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _lay_on_paper(picture: Image.Image) -> NDArray[np.uint8]:
-    grey, alpha = picture.convert("RGB").convert("L"), picture.getchannel("A")
+    grey, alpha = picture.convert("L"), picture.getchannel("A")
     shades, weights = np.asarray(grey), np.asarray(alpha)
     total = max(int(weights.sum(dtype=np.int64)), 1)
     ink = float(np.einsum("ij,ij->", shades, weights, dtype=np.float64)) / total

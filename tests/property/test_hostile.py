@@ -11,6 +11,7 @@ import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from benchmarks.robustness import framing, hostile
 from benchmarks.robustness.fuzz import ALLOWED, leaks
@@ -35,9 +36,20 @@ files = st.sampled_from(
         pictures.file(pictures.page(40), "JPEG"),
         pictures.file(pictures.page(40), "BMP"),
         pictures.file(pictures.page(40), "TIFF"),
+        pictures.saved(Image.fromarray(pictures.page(200)), "TIFF", compression="packbits"),
+        pictures.saved(Image.fromarray(pictures.page(40)), "JPEG", progressive=True),
         pictures.file(pictures.page(40), "WEBP"),
         pictures.file(pictures.form()),
     ]
+)
+
+
+begun = st.builds(
+    bytes.__add__,
+    st.sampled_from(
+        [b"II*\0\x08\0\0\0\x02\0", b"MM\0*\0\0\0\x08\0\x02", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]
+    ),
+    st.binary(max_size=200),
 )
 
 
@@ -54,6 +66,7 @@ images = st.one_of(
     st.builds(pb.Image),
     st.builds(pb.Image, encoded=st.binary(max_size=64)),
     st.builds(pb.Image, encoded=damaged()),
+    st.builds(pb.Image, encoded=begun),
     st.builds(
         pb.Image,
         pixels=st.builds(pb.Pixels, data=st.binary(max_size=900), height=numbers, width=numbers),
@@ -191,7 +204,7 @@ def test_as_many_as_asked_or_an_error(
 
 
 @RELAXED
-@given(data=st.one_of(st.binary(max_size=200), damaged()))
+@given(data=st.one_of(st.binary(max_size=200), begun, damaged()))
 def test_any_bytes_as_a_picture(data: bytes) -> None:
     """Bytes become a 28 x 28 image or a BadImage."""
     try:

@@ -82,17 +82,6 @@ def pages() -> bytes:
     return saved(sheets[0], "TIFF", save_all=True, append_images=sheets[1:])
 
 
-def progressive() -> bytes:
-    return saved(Image.effect_noise((64, 64), 80), "JPEG", progressive=True)
-
-
-def scanned_again(times: int) -> bytes:
-    """Return a JPEG whose last scan comes once more, so many times."""
-    data = progressive()
-    last, end = data[data.rindex(b"\xff\xda") : -2], data[-2:]
-    return data[:-2] + times * last + end
-
-
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -105,18 +94,12 @@ def scanned_again(times: int) -> bytes:
         (gif(), "PNG, JPEG, WebP, BMP or TIFF"),
         (animated_png(), "one frame"),
         (pages(), "one frame"),
-        (scanned_again(100), "at most 64 scans, found 1"),
     ],
 )
 def test_bad_files(data: bytes, problem: str) -> None:
     """Each kind of unusable file is refused with what was expected and what was found."""
     with pytest.raises(BadImage, match=problem):
         decode(data, LIMITS)
-
-
-def test_progressive_jpeg() -> None:
-    """Some ten scans are usual."""
-    assert decode(progressive(), LIMITS).shape == (64, 64)
 
 
 def test_pages_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
