@@ -7,6 +7,9 @@ to be shown to the caller: it holds no stack trace and, but for ``BundleError``,
 
 from collections.abc import Sequence
 
+# Of names that callers write; those that there are have no more.
+_SHOWN = 64
+
 
 class OnehandError(Exception):
     """Base of all errors that onehand raises on purpose."""
@@ -32,16 +35,16 @@ class UnknownProfile(OnehandError):
     """A profile that is not loaded.
 
     Attributes:
-        profile: the name that was asked for.
+        profile: the name that was asked for, or its beginning, if it is too long to be one.
         loaded: the names that could have been asked for.
     """
 
     def __init__(self, profile: str, loaded: Sequence[str]) -> None:
-        self.profile = profile
+        self.profile = profile[:_SHOWN]
         self.loaded = tuple(loaded)
         known = ", ".join(loaded) or "none"
         if profile:
-            message = f"profile {profile!r} is not loaded; loaded: {known}"
+            message = f"profile {self.profile!r} is not loaded; loaded: {known}"
         else:
             message = f"the request names no profile and there is no default; loaded: {known}"
         super().__init__(message)
@@ -56,7 +59,8 @@ class UnknownVersion(OnehandError):
 
     def __init__(self, profile: str, version: str, loaded: str) -> None:
         self.profile = profile
-        super().__init__(f"profile {profile!r} is loaded in version {loaded!r}, not {version!r}")
+        found = f"{loaded!r}, not {version[:_SHOWN]!r}"
+        super().__init__(f"profile {profile!r} is loaded in version {found}")
 
 
 class CannotDraw(OnehandError):

@@ -262,6 +262,13 @@ def test_only_what_is_asked_for(shared_server: Running, names: list[str]) -> Non
     assert {len(array) for array in values(answer).values()} == {2}
 
 
+def test_a_probe_is_short(shared_server: Running) -> None:
+    """Probes take no place among the calls in work, so nothing long is made of them."""
+    code, _ = refused(shared_server, "ModelReady", pb.ModelReadyRequest(name="x" * 5000))
+
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
 @pytest.mark.parametrize("method", ["ModelReady", "ModelMetadata", "ModelConfig"])
 @pytest.mark.parametrize(
     ("name", "asked", "reason"),

@@ -684,12 +684,13 @@ def test_waves_of_overload_end_with_nothing_in_work(make_server: Callable[..., R
     assert running.in_work() == 0
 
 
+@pytest.mark.parametrize("count", [11, 200])
 def test_an_answer_that_is_not_taken_counts_until_it_is(
-    make_server: Callable[..., Running],
+    make_server: Callable[..., Running], count: int
 ) -> None:
     """Answers that wait for their clients are bytes in work like any other, and have an end."""
     running = make_server(max_seconds=1)
-    request = pb.GenerateVariantsRequest(count=200, format=pb.IMAGE_FORMAT_RAW)
+    request = pb.GenerateVariantsRequest(count=count, format=pb.IMAGE_FORMAT_RAW)
     method = "/onehand.v1.HandwritingService/GenerateVariants"
     queued = running.server.metrics.queued_bytes
 
@@ -698,7 +699,7 @@ def test_an_answer_that_is_not_taken_counts_until_it_is(
         waiting = queued.value
         running.wait_until(lambda: queued.value == 0)
 
-    assert waiting > 200 * 784
+    assert waiting > count * 784
     assert running.in_work() == 0
 
 
