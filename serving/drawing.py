@@ -54,8 +54,8 @@ ATTEMPTS = 16
 TRIES = 8
 """How often an attempt samples points for the rows that have none without doubt yet."""
 
-# Rows are decoded alike to the bit by whole sixteens: no processor's instructions take more numbers
-# at once, and only what is left over is worked out by others, which round differently.
+# Rows are decoded alike to the bit by whole sixteens: onnxruntime's kernels work out that many
+# numbers at a time at most, and only what is left over in another way, which rounds differently.
 _ALIKE = 16
 
 # One in so many more, and a few, are sampled than are missing: once is then nearly always enough.

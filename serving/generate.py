@@ -83,7 +83,7 @@ class Around:
     """z = mean + strength * deviation * N(0, I), around one given picture.
 
     Attributes:
-        centre: the encoder's posterior of that picture, one row.
+        centre: the posterior of that picture, one row; see ``locate``.
         strength: 0 = always the reconstruction.
         seed: of the noise.
     """
@@ -178,7 +178,7 @@ class InStyle:
     """A given picture's form in the enrolled hand: mean + strength * (own - mean), and noise.
 
     Attributes:
-        source: the encoder's posterior of that picture, one row.
+        source: the posterior of that picture, one row; see ``locate``.
         strength: 0 = the picture's own hand, 1 = the enrolled one.
         temperature: factor on noise from N(0, I) that is added.
         seed: of the noise.

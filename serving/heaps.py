@@ -8,7 +8,7 @@ import structlog
 __all__ = ["share_heaps"]
 
 _M_ARENA_MAX = -8  # glibc's malloc.h
-# One for the event loop, which was there first, and one for all other threads.
+# One that every process has, and one more.
 _HEAPS = 2
 
 log = structlog.get_logger(__name__)
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 def share_heaps(environment: Mapping[str, str]) -> None:
     """Let all threads of this process share two heaps, instead of eight for each core.
 
-    To be called while there is one thread; see mallopt(3). Nothing happens under a C library that
+    To be called before threads have more; see mallopt(3). Nothing happens under a C library that
     does not know how, or where the environment says how many there shall be.
 
     Args:

@@ -37,7 +37,7 @@ class Verdicts(NamedTuple):
 
 @dataclass(frozen=True)
 class Posterior:
-    """What the encoder says of n pictures: a Gaussian for each, in a latent space of size z.
+    """Where n pictures lie in a latent space of size z: a Gaussian for each.
 
     Attributes:
         mean: shape (n, z).

@@ -33,7 +33,7 @@ def plan(request: pb.GenerateVariantsRequest, seed: int, given: Posterior | None
     Args:
         request: whose mode it is.
         seed: of the noise.
-        given: what the encoder says of ``pictures``; ``None`` if there are none.
+        given: where ``pictures`` lie; ``None`` if there are none.
     """
     match request.WhichOneof("mode"), given:
         case "between", Posterior():
