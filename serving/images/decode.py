@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from serving.errors import BadImage
-from serving.images.pieces import check_jpeg, check_png
+from serving.images.pieces import check_exif, check_jpeg, check_png
 from serving.images.size import PNG_SIGNATURE
 from serving.images.tiff import check_tiff
 
@@ -68,6 +68,7 @@ def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
     _check_inside(data, limits)
     picture = _open(data)
     check_size(picture.height, picture.width, limits)
+    check_exif(len(picture.info.get("exif", b"")))
     # Not the number of frames: to know it, the library walks through all of a TIFF, for minutes.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise BadImage("expected a picture of one frame, found an animation or several pages")

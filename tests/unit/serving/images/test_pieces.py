@@ -102,6 +102,19 @@ def test_what_looks_like_a_scan_and_is_none() -> None:
     assert decode(jpeg, LIMITS).shape == (64, 64)
 
 
+def test_exif() -> None:
+    """It may be as long as one segment; libraries join several, and take all numbers apart."""
+    segment = b"\xff\xe1\xff\xffExif\0\0" + 65_527 * b"x"
+
+    assert decode(begun(segment), LIMITS).shape == (64, 64)
+    with pytest.raises(BadImage, match="131072 bytes of EXIF, found 196605"):
+        check_jpeg(begun(3 * segment))
+    with pytest.raises(BadImage, match="131072 bytes of EXIF, found 131079"):
+        decode(after_header(chunk(b"eXIf", 131_073 * b"x")), LIMITS)
+    with pytest.raises(BadImage, match="131072 bytes of EXIF, found 131073"):
+        decode(saved("WEBP", exif=131_073 * b"x"), LIMITS)
+
+
 def test_restarts_are_no_pieces() -> None:
     """Within a scan there may be one for each block."""
     assert decode(saved("JPEG", restart_marker_blocks=1), LIMITS).shape == (64, 64)
