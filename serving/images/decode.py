@@ -25,6 +25,9 @@ _READABLE = "PNG, JPEG, WebP, BMP or TIFF"
 # needs some 20 pixels of height, so a side of 2,000 leaves it room to be small on a large page.
 _JPEG_SIDE = 2000
 
+# Compressions of BMP that the library unpacks in Python, run by run.
+_RUNS = (1, 2)
+
 # How files begin; nothing else that begins so is among the formats.
 _JPEG = b"\xff\xd8"
 _TIFF = (b"II", b"MM")
@@ -55,8 +58,8 @@ def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
     are laid on the paper, white or black, from which their ink stands out.
 
     Raises:
-        BadImage: the file is empty, too long, of another format, damaged, animated, or its
-            sides are outside the limits.
+        BadImage: the file is empty, too long, of another format, damaged, animated, would cost far
+            more than its pixels, or its sides are outside the limits.
     """
     if not data:
         raise BadImage("expected a picture file, found 0 bytes")
@@ -69,6 +72,8 @@ def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
     picture = _open(data)
     check_size(picture.height, picture.width, limits)
     check_exif(len(picture.info.get("exif", b"")))
+    if picture.format == "BMP" and picture.info.get("compression") in _RUNS:
+        raise BadImage("expected an unpacked BMP, found one packed by runs; save it as PNG")
     # Not the number of frames: to know it, the library walks through all of a TIFF, for minutes.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise BadImage("expected a picture of one frame, found an animation or several pages")

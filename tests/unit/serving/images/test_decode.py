@@ -1,5 +1,7 @@
 """Bytes to grey pixels."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,6 +84,15 @@ def pages() -> bytes:
     return saved(sheets[0], "TIFF", save_all=True, append_images=sheets[1:])
 
 
+def packed_by_runs() -> bytes:
+    """Return a BMP of one run a row."""
+    rows = 40 * b"\x28\xff\0\0" + b"\0\1"
+    sizes = struct.pack("<IiiHHIIiiII", 40, 40, 40, 1, 8, 1, len(rows), 0, 0, 256, 0)
+    start = 14 + len(sizes) + 1024
+    head = b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start)
+    return head + sizes + bytes(1024) + rows
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -93,6 +104,7 @@ def pages() -> bytes:
         (saved(Image.new("L", (6000, 5000)), "PNG"), "found 6000 x 5000 = 30000000"),
         (gif(), "PNG, JPEG, WebP, BMP or TIFF"),
         (animated_png(), "one frame"),
+        (packed_by_runs(), "packed by runs; save it as PNG"),
         (pages(), "one frame"),
     ],
 )
