@@ -226,21 +226,15 @@ def save(manifest: Manifest, contents: Mapping[str, bytes], root: Path) -> Path:
     check_profile_name(manifest.profile)
     manifest = msgspec.structs.replace(manifest, files=describe_files(contents))
     manifest = msgspec.structs.replace(manifest, version=derive_version(manifest))
+    files = {**contents, MANIFEST: encode_manifest(manifest)}
     home = root / manifest.profile
-    is_new = not home.exists()
-    home.mkdir(parents=True, exist_ok=True)
-    target = home / manifest.version
-    try:
-        if target.exists():
-            load(target)
-        else:
-            _write_folder(target, {**contents, MANIFEST: encode_manifest(manifest)})
-        replace_file(home / CURRENT, f"{manifest.version}\n".encode())
-    except BaseException:  # Ctrl-C included: a profile without CURRENT would stop every server
-        if is_new:
-            shutil.rmtree(home, ignore_errors=True)
-        raise
-    return target
+    root.mkdir(parents=True, exist_ok=True)
+    if home.exists():
+        _add_version(home, manifest.version, files)
+    else:  # at one go: a profile without CURRENT would stop every server that starts meanwhile
+        with _staged(home) as staging:
+            _add_version(staging, manifest.version, files)
+    return home / manifest.version
 
 
 def load(folder: Path) -> Bundle:
@@ -412,11 +406,23 @@ def _read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
         return file.read(limit)
 
 
-def _write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
+def _add_version(home: Path, version: str, files: Mapping[str, bytes]) -> None:
+    target = home / version
+    if target.exists():
+        load(target)
+    else:
+        with _staged(target) as staging:
+            for name, data in files.items():
+                _write_synced(staging / name, data)
+    replace_file(home / CURRENT, f"{version}\n".encode())
+
+
+@contextlib.contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """Lend a folder under a hidden name, which becomes ``target`` once it is filled."""
     staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     try:
-        for name, data in contents.items():
-            _write_synced(staging / name, data)
+        yield staging
         staging.chmod(0o755)
         staging.rename(target)
     except BaseException:  # Ctrl-C included: leave nothing behind

@@ -86,8 +86,8 @@ def _enroll(options: argparse.Namespace) -> int:
         root=options.out,
         seed=options.seed,
     )
+    print(bundle, flush=True)  # whatever becomes of the report: it is in force
     print(f"report: {report.render(bundle)}", file=sys.stderr)
-    print(bundle)
     return 0
 
 

@@ -280,7 +280,7 @@ def _auc_of(answer: Answer, trial: Trial, images: Images) -> float:
 
 
 def _probe(learned: Learned, job: Job, images: Images) -> Scores:
-    chance = torch.Generator().manual_seed(job.seed + 1)
+    chance = torch.Generator().manual_seed((job.seed + 1) % 2**64)
     answer = answers(learned)
     fresh = sample_prior(learned.vae, 100, chance)
     if learned.recipe.augment.mnist_form and learned.recipe.hand is None:

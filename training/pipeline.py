@@ -60,6 +60,7 @@ def enrol(
     bundle.check_profile_name(profile)
     greys = [read_picture(path) for path in pictures]
     forms = np.stack([to_form(path, grey) for path, grey in zip(pictures, greys, strict=True)])
+    _check_different(pictures, forms)
     if recipe.metric is not None:
         _check_digit(pictures, forms, digit)
     make_folder(root)
@@ -136,6 +137,15 @@ def _on_base(
 ) -> Classifier:
     images = {"forms": forms, "variations": variations, "samples": as_forms(samples)}
     return Classifier(imprint(base.load(), digit, images, config), metric.PRIORS)
+
+
+def _check_different(pictures: Sequence[Path], forms: Images) -> None:
+    """Raise BadImage if a picture is there twice: it would count as two that agree."""
+    first: dict[bytes, Path] = {}
+    for path, form in zip(pictures, forms, strict=True):
+        twin = first.setdefault(form.tobytes(), path)
+        if twin is not path:
+            raise BadImage(f"{path}: expected another picture than {twin}, found the same one")
 
 
 def _check_digit(pictures: Sequence[Path], forms: Images, digit: int) -> None:

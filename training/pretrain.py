@@ -211,15 +211,13 @@ def _run_stage(
         material = Material(seen, np.concatenate([drawn, made]))
         trained = []
         for run in range(stage.runs):
-            trainer = Trainer(material, stage, config, before, seed + run * _APART)
+            trainer = Trainer(material, stage, config, before, (seed + run * _APART) % 2**64)
             _train(trainer, stage, out / f"{stage.name}-{run}.pt", config.checkpoint)
             trained.append(trainer.average.eval())
         network = mean(trained)
         _fit_head(network, material, stage, config, seed)
         note_crowd(network, seen, np.random.default_rng([seed, 5]))
-        partial = weights.with_suffix(".partial")
-        write_weights(network, partial)
-        partial.replace(weights)
+        write_weights(network, weights)
     return read_weights(weights)
 
 
@@ -434,7 +432,7 @@ def _fit_head(
 ) -> None:
     """Finish the digit head on the frozen trunk, with more pictures of no digit than before."""
     random = np.random.default_rng([seed, 3])
-    generator = torch.Generator().manual_seed(seed + 3)
+    generator = torch.Generator().manual_seed((seed + 3) % 2**64)
     data, non_digits = material.data, torch.from_numpy(material.non_digits)
     optimiser = torch.optim.AdamW(network.digit.parameters(), config.head_rate, weight_decay=0.02)
     for step in tqdm(range(stage.head_steps), desc=f"{stage.name}, digit head", unit="step"):
@@ -484,8 +482,6 @@ def _finish(
         "temperature": temperature,
         **measure(read(candidate, data), settings, nothing),
     }
-    partial = out / f"{base.WEIGHTS}.partial"
-    write_weights(final, partial)
-    partial.replace(out / base.WEIGHTS)
+    write_weights(final, out / base.WEIGHTS)
     replace_file(out / base.CALIBRATION, calibration.to_json().encode())
     replace_file(out / FIGURES, json.dumps(figures, indent=1).encode() + b"\n")

@@ -1,6 +1,7 @@
 """Trainings that can be stopped: whose folder it is, and checkpoints that are always whole."""
 
 import errno
+import io
 import json
 import os
 from dataclasses import asdict
@@ -43,7 +44,12 @@ def make_folder(path: Path) -> None:
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint, never half of one."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    """Write a checkpoint, never half of one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # Through memory: where a disk is full, what torch raises of its own accord is no OSError.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    replace_file(path, buffer.getvalue())

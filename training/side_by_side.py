@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +13,12 @@ from tqdm import tqdm
 
 from serving.cpu import cpu_budget
 from training.errors import TrainingError
+
+
+def serve_parent() -> None:
+    """Begin a process for another's jobs: Ctrl-C is for that one to see to, and it is its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def run_all(
@@ -34,7 +42,7 @@ def run_all(
     processes = min(len(jobs), cpu_budget().cores)
     context = multiprocessing.get_context("spawn")
     bar = tqdm(total=of, initial=of - len(jobs), desc=title, unit=unit)
-    with bar, ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with bar, ProcessPoolExecutor(processes, context, serve_parent) as pool:
         futures = [pool.submit(work, *job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -47,4 +55,13 @@ def run_all(
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()  # a job may take minutes
             raise
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

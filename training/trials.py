@@ -94,6 +94,8 @@ def draw_trials(
     others = np.flatnonzero(theirs & (data.digits.labels != digit))
     names, counts = np.unique(data.writers[mine], return_counts=True)
     eligible = names[counts >= max(MIN_IMAGES, pictures + 1)]
+    if len(eligible) < 2:  # a writer is held against another one
+        return []
     chosen = eligible[: writers or None]
     return [
         trial

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from serving.bundle import replace_file
 from training.errors import WeightsError
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -24,14 +25,18 @@ _COUNTERS = "num_batches_tracked"  # of batch normalisation; only training would
 
 
 def write(network: nn.Module, config: Any, path: Path) -> None:
-    """Write all weights, matrices and kernels as float16, and the configuration (a dataclass)."""
+    """Write all weights, matrices and kernels as float16, and the configuration (a dataclass).
+
+    No reader ever sees half of the file, whatever stops the writer.
+    """
     arrays = {
         name: value.detach().cpu().numpy().astype(_kept_as(value.ndim))
         for name, value in _state(network).items()
     }
     arrays[_CONFIG] = np.frombuffer(json.dumps(asdict(config)).encode(), np.uint8)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    replace_file(path, buffer.getvalue())
 
 
 def read(path: Path, build: Callable[[dict[str, Any]], Network]) -> Network:

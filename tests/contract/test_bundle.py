@@ -40,6 +40,23 @@ def test_untouched_bundle_loads(folder: Path) -> None:
     assert profile.model.golden_difference <= profile.manifest.golden_tolerance
 
 
+def test_a_new_profile_is_there_at_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that starts while a profile is written does not see it, or sees it whole."""
+    seen: list[dict[str, Path]] = []
+    written = bundle._write_synced
+
+    def look(path: Path, data: bytes) -> None:
+        written(path, data)
+        seen.append(bundle.discover(tmp_path))
+
+    monkeypatch.setattr(bundle, "_write_synced", look)
+
+    folder = bundles.build(tmp_path, "first")
+
+    assert seen == [{}] * (len(bundle.FILES) + 2)
+    assert bundle.discover(tmp_path) == {"first": folder}
+
+
 def test_equal_content_is_equal_version(tmp_path: Path) -> None:
     """The same content gives the same version and the same bytes, another content another."""
     first, same = bundles.build(tmp_path / "a"), bundles.build(tmp_path / "b")

@@ -4,6 +4,7 @@ The picture of row i is the one that ``GenerateVariants`` gives at place i for t
 version, seed and temperature.
 """
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,8 +65,9 @@ def find(profile: str, models: Path) -> Bundled:
     Raises:
         BundleError: there is neither, or the profile has no usable version.
     """
-    if (Path(profile) / bundle.MANIFEST).is_file():
-        return Bundled(Path(profile))
+    folder = Path(os.path.normpath(Path(profile).absolute()))  # so that "." has a name to check
+    if (folder / bundle.MANIFEST).is_file():
+        return Bundled(folder)
     names = [home.name for home in bundle.homes(models)]
     if profile not in names:
         raise BundleError(

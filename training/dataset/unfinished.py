@@ -130,6 +130,11 @@ def unfinished(
             f"{out}: expected a new or an empty folder, found something there; it is left as it "
             "is: choose another --out, or remove it"
         )
+    if out.is_mount():
+        raise DatasetError(
+            f"{out}: expected a folder that can be replaced, found one where a volume is mounted; "
+            "choose a folder in it"
+        )
     with _locked(_home(out)):
         found = _read_progress(_home(out))
         current = None

@@ -5,9 +5,6 @@ it, whatever ends that. Only so many blocks are under way that memory does not g
 """
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,6 +20,7 @@ from training.dataset.formats import FORMATS
 from training.dataset.order import Order
 from training.dataset.parts import Artist, Drawer, Drawing, Part, Written
 from training.dataset.split import TRAIN, VALIDATION, is_validation
+from training.side_by_side import serve_parent
 
 _AHEAD = 2  # blocks under way for each process
 
@@ -111,8 +109,7 @@ class _Worker:
 
 
 def _start(task: Task) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    serve_parent()
     _Worker.task = task
 
 
@@ -124,10 +121,3 @@ def _draw(block: int) -> Written:
         return draw_block(task, _Worker.drawer, block)
     except OnehandError as error:  # some of them cannot be sent to another process
         raise DatasetError(str(error)) from error
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

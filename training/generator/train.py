@@ -90,9 +90,7 @@ def train_generator(data: WriterDigits, config: TrainConfig, out: Path, seed: in
     latents = _latents(trainer.average, seen)
     _note_hands(trainer.average, seen, latents)
     _note_traits(trainer.average, seen, latents, np.random.default_rng(seed))
-    unfinished = out / f"{WEIGHTS}.partial"
-    weights.write(trainer.average, config.network, unfinished)
-    unfinished.replace(out / WEIGHTS)
+    weights.write(trainer.average, config.network, out / WEIGHTS)
     figures = measure(weights.read(out / WEIGHTS, build), data.where(data.validation()))
     replace_file(out / FIGURES, json.dumps(figures, indent=1).encode() + b"\n")
     return out

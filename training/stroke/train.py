@@ -77,9 +77,7 @@ def train_stroke(data: WriterDigits, config: TrainConfig, out: Path, seed: int) 
     pictures = gather(data.where(~data.validation()), config.pictures, out, seed)
     dev = pictures.writers % FOLDS == DEV
     network = _learned(pictures.where(~dev), config, seed)
-    partial = out / f"{WEIGHTS}.partial"
-    weights.write(network, config.network, partial)
-    partial.replace(out / WEIGHTS)
+    weights.write(network, config.network, out / WEIGHTS)
     figures = judge(weights.read(out / WEIGHTS, build), pictures.where(dev))
     replace_file(out / FIGURES, json.dumps(figures, indent=1).encode() + b"\n")
     return out

@@ -101,6 +101,13 @@ def test_the_default_recipe_knows_what_it_was_enrolled_with(tmp_path: Path) -> N
     assert report.render(folder).stat().st_size > 50_000
 
 
+def test_a_picture_counts_once(tmp_path: Path) -> None:
+    """One given twice says no more of the hand than once, and is named with its twin."""
+    with pytest.raises(BadImage, match=r"two\.jpg: expected another picture than .*two\.jpg"):
+        enrol(tmp_path, "two.jpg", "two-again.jpg", "two.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_recipes_keep_their_names_and_hashes() -> None:
     """Measurements are kept under a recipe's hash; the seed's must not change unnoticed."""
     assert SEED.sha256().startswith("82165f44bf31bb14")

@@ -35,6 +35,13 @@ def test_roles_do_not_mix(corpus: WriterDigits, pictures: int) -> None:
         assert not any(corpus.writers[trial.impostors] % 5)
 
 
+def test_a_writer_needs_another_one(corpus: WriterDigits) -> None:
+    """Where only one writer has pictures enough there is nobody to hold that one against."""
+    one = corpus.where(~(corpus.validation() & (corpus.writers != 5)))
+
+    assert draw_trials(one, 2, 1, 3, 0, 0) == []
+
+
 def test_trials_do_not_depend_on_how_many_are_asked_for(corpus: WriterDigits) -> None:
     """The first writers' trials are the same whether two writers are run or all."""
     few, all_ = draw_trials(corpus, 2, 1, 1, 2, 0), draw_trials(corpus, 2, 1, 3, 0, 0)

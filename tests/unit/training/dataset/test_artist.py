@@ -102,6 +102,13 @@ def test_a_folder_will_do(models: Path) -> None:
     assert find(str(folder), Path("nowhere")).hand() == find("tiny", models).hand()
 
 
+def test_this_folder_will_do(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it can from within."""
+    monkeypatch.chdir(bundle.current(models / "tiny"))
+
+    assert find(".", Path("nowhere")).open(Order(find("tiny", models).hand(), 1))(range(1))
+
+
 def test_an_unknown_profile(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A name that is neither is refused with those that there are, and without a trace."""
     with pytest.raises(

@@ -238,6 +238,16 @@ def test_nothing_is_overwritten(tmp_path: Path, what: str) -> None:
     assert contents(tmp_path) == before
 
 
+def test_a_volume_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished set is moved to its place, and nothing can be moved onto a mounted volume."""
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+
+    with pytest.raises(DatasetError, match="a volume is mounted; choose a folder in it"):
+        make(order(count=20), Scribbler(), tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_folder_is_a_place(tmp_path: Path) -> None:
     """A folder made beforehand may be named."""
     (tmp_path / "set").mkdir()
