@@ -1,5 +1,7 @@
 """The metrics over HTTP."""
 
+import contextlib
+import socket
 import threading
 from typing import Any
 from wsgiref.simple_server import WSGIServer
@@ -10,8 +12,10 @@ from serving.claim import CannotBind, written
 
 __all__ = ["MetricsEndpoint", "expose_metrics"]
 
-# Seconds for which a connection may say nothing.
+# Seconds for which a connection may say nothing, and for which it may last.
 _PATIENCE = 10.0
+# Connections at once; one or two ask every few seconds.
+_MOST = 64
 
 
 class MetricsEndpoint:
@@ -50,9 +54,31 @@ def expose_metrics(host: str, port: int, registry: CollectorRegistry) -> Metrics
 
 
 def _hurried(handler: Any) -> Any:
-    """Return the handler with an end to its patience.
+    """Return the handler with an end to its patience, and to how many there are.
 
-    Each connection has a thread: those that ask nothing would keep theirs, and a descriptor, for
-    ever.
+    Each connection has a thread: those that ask nothing, or a byte at a time, would keep theirs,
+    and a descriptor, for ever.
     """
-    return type(handler.__name__, (handler,), {"timeout": _PATIENCE})
+    places = threading.BoundedSemaphore(_MOST)
+
+    class Hurried(handler):  # type: ignore[misc]  # made by the library as it goes
+        timeout = _PATIENCE
+
+        def handle(self) -> None:
+            if not places.acquire(blocking=False):
+                return  # which closes the connection
+            overdue = threading.Timer(_PATIENCE, _end, (self.connection,))
+            overdue.daemon = True
+            overdue.start()
+            try:
+                super().handle()
+            finally:
+                overdue.cancel()
+                places.release()
+
+    return Hurried
+
+
+def _end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has ended
+        connection.shutdown(socket.SHUT_RDWR)

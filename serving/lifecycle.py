@@ -8,6 +8,7 @@ import sys
 
 import structlog
 
+from serving.calls import make_task
 from serving.errors import OnehandError
 from serving.heaps import share_heaps
 from serving.scheduling import run_in_batches
@@ -53,6 +54,7 @@ def run(
 async def _serve(
     chosen: Settings, region: Region | None, tell: Tell | None, load_first: bool
 ) -> int:
+    asyncio.get_running_loop().set_task_factory(make_task)
     stopping, hurry = _watch_signals()
     try:
         server = create_server(chosen, region, tell)

@@ -13,6 +13,11 @@ from serving.settings import Settings
 
 __all__ = ["HealthPort", "bind_grpc"]
 
+# Of the port for health, which needs no right to ask: a watch or two for each who balances or
+# watches, and none that add up.
+_MOST_CONNECTIONS = 128
+_MOST_STREAMS = 8
+
 
 def bind_grpc(
     server: grpc.aio.Server,
@@ -63,7 +68,12 @@ class HealthPort:
         Raises:
             CannotBind: the address cannot be had.
         """
-        small = replace(settings, max_message_bytes=MOST_ASKED)
+        small = replace(
+            settings,
+            max_message_bytes=MOST_ASKED,
+            max_connections=min(settings.max_connections, _MOST_CONNECTIONS),
+            max_streams=min(settings.max_streams, _MOST_STREAMS),
+        )
         options = channel_arguments(small, servers=1, shared=not alone)
         self._server = grpc.aio.server(options=options)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)

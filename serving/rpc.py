@@ -31,6 +31,7 @@ import grpc
 import structlog
 
 from serving.admission import Admission
+from serving.calls import end_call
 from serving.errors import DeadlineExpired, InvalidRequest, NotReady, Overloaded
 from serving.metrics import Metrics, RpcMetrics
 from serving.status import Refusal, UnknownMethod, refuse
@@ -180,7 +181,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
         limited = self._unlimited.isdisjoint((service, rpc.method))
         admission = self._admission if limited else None
         permit = self._permit(service, rpc.method)
-        if not limited:
+        if not limited or handler.request_deserializer:  # others look at the bytes themselves
             parse = partial(_parsed, parse=parse)
 
         async def unary(raw: bytes, context: Context) -> bytes:
@@ -308,7 +309,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             size: of the answer.
         """
         self._admission.keep(size)
-        overdue = asyncio.get_running_loop().call_later(self._max_sending, task.cancel)
+        overdue = asyncio.get_running_loop().call_later(self._max_sending, end_call, task)
 
         def sent(_task: "asyncio.Task[Any]") -> None:
             overdue.cancel()
@@ -489,7 +490,7 @@ def _report(refusal: Refusal, failure: BaseException, call: _Call) -> None:
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
-    """Return what is asked by a call that takes no place among those in work.
+    """Return what is asked by a call that brings no pictures.
 
     Raises:
         InvalidRequest: it is longer than any name.

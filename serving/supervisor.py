@@ -91,6 +91,7 @@ class _Worker:
         process: who fills it now.
         serves: whether that one has said that it is ready.
         filled_before: whether another has served in the place.
+        is_owed_a_look: whether it was to look for other versions before it could be told.
     """
 
     def __init__(self, number: int, region: Region) -> None:
@@ -99,6 +100,7 @@ class _Worker:
         self.process: asyncio.subprocess.Process | None = None
         self.serves = False
         self.filled_before = False
+        self.is_owed_a_look = False
 
 
 class _Crew:
@@ -154,6 +156,8 @@ class _Crew:
             # One that has not come so far as to wait for this signal would die of it.
             if worker.serves or number is not signal.SIGHUP:
                 _send(worker, number)
+            else:
+                worker.is_owed_a_look = True
 
     async def _keep(self, worker: _Worker) -> None:
         """Fill a place, again and again, until everything stops."""
@@ -228,6 +232,9 @@ class _Crew:
             log.info("listening", **{**facts, "metrics_port": self.metrics_port})
         if event == "serving":
             worker.serves = worker.filled_before = True
+            if worker.is_owed_a_look:
+                worker.is_owed_a_look = False
+                _send(worker, signal.SIGHUP)
             log.info("worker serving", worker=worker.number, **facts)
             if not self._served and all(other.serves for other in self._workers):
                 self._served = True

@@ -16,6 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from serving.calls import make_task
 from serving.pb import handwriting_pb2_grpc as pb_grpc
 from serving.server import Server, create_server
 from serving.settings import Settings
@@ -107,6 +108,7 @@ class Host:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_task_factory(make_task)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -441,6 +442,7 @@ def test_message_of_countless_fields(shared_server: Running) -> None:
     service = "/onehand.v1.HandwritingService"
     classify = shared_server.channel.unary_unary(f"{service}/Classify")
     generate = shared_server.channel.unary_unary(f"{service}/GenerateVariants")
+    describe = shared_server.channel.unary_unary(f"{service}/GetProfile")
     infer = shared_server.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
     picture = b"\x0a\x00\x12\x00" * 1_000_000  # a file and pixels by turns
 
@@ -449,6 +451,7 @@ def test_message_of_countless_fields(shared_server: Running) -> None:
         (classify, b"\x12" + varint(len(picture)) + picture, "images"),
         (generate, b"\x42\x00\x32\x00" * 1_000_000, "request"),  # modes by turns
         (infer, b"\x0a\x06sample" + b"\x2a\x00" * 1_000_000, "inputs"),
+        (describe, b"\x0a\x00" * 1_000_000, "request"),
     ):
         error = failed(call, raw)
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -700,6 +703,23 @@ def test_an_answer_that_is_not_taken_counts_until_it_is(
         running.wait_until(lambda: queued.value == 0)
 
     assert waiting > count * 784
+    assert running.in_work() == 0
+
+
+def test_an_answer_that_is_never_taken_is_let_go(make_server: Callable[..., Running]) -> None:
+    """Its call is ended, or it would be kept, uncounted, for as long as the connection lasts."""
+    running = make_server(max_seconds=1, listeners=1)
+    request = pb.GenerateVariantsRequest(count=200, format=pb.IMAGE_FORMAT_RAW)
+    method = "/onehand.v1.HandwritingService/GenerateVariants"
+
+    with ExitStack() as stack:
+        asked = [
+            stack.enter_context(deaf.asking(running.target, method, request.SerializeToString()))
+            for _ in range(8)
+        ]
+        # gRPC keeps the last calls that each of its loops took.
+        running.wait_until(lambda: sum(client.is_reset() for client in asked) >= 4)
+
     assert running.in_work() == 0
 
 

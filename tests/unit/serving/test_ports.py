@@ -30,8 +30,11 @@ def test_listeners_divide_the_connections() -> None:
     assert limits == [1000, 334, 250]
 
 
-def test_health_has_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The port for health has one server, however many listen on the other."""
+@pytest.mark.parametrize(("most", "expected"), [(1000, 128), (100, 100)])
+def test_health_has_its_own_connections(
+    monkeypatch: pytest.MonkeyPatch, most: int, expected: int
+) -> None:
+    """The port for health has one server, and few calls: nobody there has shown who they are."""
     seen: dict[str, int] = {}
 
     class Noted(Exception):
@@ -44,9 +47,10 @@ def test_health_has_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grpc.aio, "server", note)
 
     with pytest.raises(Noted):
-        HealthPort(Settings(max_connections=1000, listeners=4, health_port=0), None, alone=True)
+        HealthPort(Settings(max_connections=most, listeners=4, health_port=0), None, alone=True)
 
-    assert seen[LIMIT] == 1000
+    assert seen[LIMIT] == expected
+    assert seen["grpc.max_concurrent_streams"] == 8
 
 
 def test_taken_health_port_is_named() -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,6 +55,25 @@ def test_the_supervisor_loads_little() -> None:
     )
 
     assert done.stdout.split() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
+def test_a_worker_that_still_starts_looks_later() -> None:
+    """SIGHUP would end a worker that does not wait for it yet; it gets it as soon as it serves."""
+    slots = Slots.create(2)
+    crew = supervisor._Crew(1, 1, -1, slots, Metrics(CollectorRegistry(), slots.regions), ())
+    (worker,) = crew._workers
+    sent: list[int] = []
+    process: Any = SimpleNamespace(send_signal=sent.append)
+    worker.process = process
+
+    crew._pass_on(signal.SIGHUP)
+    assert sent == []
+    crew._hear(worker, "serving")
+    crew._hear(worker, "serving")
+
+    assert sent == [signal.SIGHUP]
+    os.close(slots.descriptor)
 
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
