@@ -3,7 +3,7 @@
 ``grpc.aio`` runs a handler in a task, and holds the call in another one, which waits for the client
 to be done. Cancelled while its answer is being sent, the former is over, and for the rest gRPC
 counts on the client: call and answer stay until the connection ends. A call that both have let go
-is reset (RST_STREAM; the last one that a listener took, when it takes the next).
+is reset (RST_STREAM), but for the last two that each of gRPC's loops took, until it takes others.
 """
 
 import asyncio

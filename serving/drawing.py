@@ -104,9 +104,9 @@ class Points(NamedTuple):
     latents: NDArray[np.float32]
     doubt: NDArray[np.float32]
 
-    def before(self, row: int) -> "Points":
-        """Return those before this one."""
-        return Points(self.latents[:row], self.doubt[:row])
+    def part(self, rows: slice) -> "Points":
+        """Return those of these rows."""
+        return Points(self.latents[rows], self.doubt[rows])
 
 
 class _Sketch(NamedTuple):
@@ -177,10 +177,9 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
     [span] = _cut(rows, SPAN_ROWS)
     for chunk in _cut(rows, CHANGED_ROWS if isinstance(plan, _CHANGED) else SPAN_ROWS):
         wanted = _common(rows, chunk)
-        part = slice(chunk.start - span.start, chunk.stop - span.start)
-        first = Points(points.latents[part], points.doubt[part])
+        first = points.part(slice(chunk.start - span.start, chunk.stop - span.start))
         if not isinstance(plan, _CHANGED) and (first.doubt <= model.gate.doubt).all():
-            first = first.before(_whole_sixteens(wanted.stop - chunk.start))
+            first = first.part(slice(_whole_sixteens(wanted.stop - chunk.start)))
         drawn = chunk[: len(first.doubt)]
         yield from _finish(model, plan, drawn, wanted, _sketch(model, plan, drawn, first))
 

@@ -58,23 +58,24 @@ def bomb(side: int = 50_000) -> bytes:
 def liar(claimed: int, side: int) -> bytes:
     """Return a PNG with two headers: a first of claimed x claimed pixels, and the true one."""
     rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in page(side)))
-    return _png(_header(claimed), _header(side), _chunk(b"IDAT", rows))
+    return _png(_header(claimed), _header(side), chunk(b"IDAT", rows))
 
 
 def plain(stream: bytes, side: int = 28) -> bytes:
     """Return a grey PNG of side x side with this stream of compressed rows and nothing besides."""
-    return _png(_header(side), _chunk(b"IDAT", stream))
+    return _png(_header(side), chunk(b"IDAT", stream))
 
 
 def _png(*chunks: bytes) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b"")
 
 
 def _header(side: int) -> bytes:
-    return _chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def chunk(name: bytes, body: bytes) -> bytes:
+    """Return a chunk of a PNG."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 

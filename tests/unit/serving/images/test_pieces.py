@@ -1,9 +1,5 @@
 """Files of more pieces than any writer makes are refused before a library goes through them."""
 
-import io
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +7,8 @@ from PIL import Image
 from serving.errors import BadImage
 from serving.images import ImageLimits, decode
 from serving.images.pieces import check_jpeg, check_png
+from tests import pictures
+from tests.pictures import chunk
 
 LIMITS = ImageLimits()
 MANY = 70_000
@@ -18,15 +16,8 @@ SCAN = b"\xff\xda"
 
 
 def saved(kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
-    Image.fromarray(noise).save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def chunk(kind: bytes, content: bytes = b"") -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(kind + content))
-    return struct.pack(">I", len(content)) + kind + content + checksum
+    return pictures.saved(Image.fromarray(noise), kind, **options)
 
 
 def after_header(data: bytes) -> bytes:
@@ -52,7 +43,7 @@ def test_png() -> None:
     """Thousands of chunks are usual, tens of thousands are not."""
     assert decode(after_header(1000 * chunk(b"tEXt", b"a\0b")), LIMITS).shape == (64, 64)
     with pytest.raises(BadImage, match="PNG of at most 65536 chunks"):
-        decode(after_header(MANY * chunk(b"teSt")), LIMITS)
+        decode(after_header(MANY * chunk(b"teSt", b"")), LIMITS)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """TIFFs that say more than a picture needs are refused before anything is made of it."""
 
-import io
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from PIL import Image
 from serving.errors import BadImage
 from serving.images import ImageLimits, decode
 from serving.images.tiff import check_tiff
+from tests.pictures import saved
 
 LIMITS = ImageLimits()
 SIDE = 64
@@ -48,12 +48,6 @@ def tiff(tags: Tags, pixels: bytes = b"", order: str = "<", again: Tags | None =
         values += b"" if inside else raw
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", start)
     return head + pixels.ljust(start - BEGIN, b"\0") + directory + bytes(4) + values
-
-
-def saved(picture: Image.Image, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "TIFF", **options)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -97,12 +91,12 @@ def test_what_is_usual(mode: str, packed: str, side: int) -> None:
     """However a picture is packed and of however many strips, it is read."""
     picture = Image.linear_gradient("L").resize((side, side)).convert(mode)
 
-    assert decode(saved(picture, compression=packed), LIMITS).shape == (side, side)
+    assert decode(saved(picture, "TIFF", compression=packed), LIMITS).shape == (side, side)
 
 
 def test_a_colour_profile_is_no_number_too_many() -> None:
     """Bytes that nobody takes apart may be many."""
-    file = saved(Image.new("L", (SIDE, SIDE)), icc_profile=bytes(100_000))
+    file = saved(Image.new("L", (SIDE, SIDE)), "TIFF", icc_profile=bytes(100_000))
 
     assert decode(file, LIMITS).shape == (SIDE, SIDE)
 
