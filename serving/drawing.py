@@ -31,7 +31,7 @@ from serving.steering import NAMES, goals, steer
 
 __all__ = [
     "ATTEMPTS", "CHANGED_ROWS", "SPAN_ROWS", "TRIES",
-    "Drawn", "Points", "as_bytes", "draw", "otherness", "sample", "spans", "steps",
+    "Drawn", "Points", "as_bytes", "draw", "is_sure", "otherness", "sample", "spans", "steps",
 ]  # fmt: skip
 
 SPAN_ROWS = 256
@@ -162,6 +162,11 @@ def sample(model: Model, plan: Plan, rows: range) -> Points:
     return _points(model, plan, span, 0)
 
 
+def is_sure(model: Model, plan: Plan, points: Points) -> bool:
+    """Say whether nothing that is drawn at these points can be refused."""
+    return not isinstance(plan, _CHANGED) and bool((points.doubt <= model.gate.doubt).all())
+
+
 def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Drawn | None]:
     """Do as ``draw`` does for rows of one span, bit by bit.
 
@@ -178,7 +183,7 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
     for chunk in _cut(rows, CHANGED_ROWS if isinstance(plan, _CHANGED) else SPAN_ROWS):
         wanted = _common(rows, chunk)
         first = points.part(slice(chunk.start - span.start, chunk.stop - span.start))
-        if not isinstance(plan, _CHANGED) and (first.doubt <= model.gate.doubt).all():
+        if is_sure(model, plan, first):
             first = first.part(slice(_whole_sixteens(wanted.stop - chunk.start)))
         drawn = chunk[: len(first.doubt)]
         yield from _finish(model, plan, drawn, wanted, _sketch(model, plan, drawn, first))

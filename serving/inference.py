@@ -8,23 +8,23 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.batching import Backlog, Batcher
+from serving.crew import Begun, Crew, Piece
 from serving.deadline import Deadline
-from serving.drawing import Drawn, Points, sample, spans, steps
+from serving.drawing import Drawn, Points, is_sure, sample, spans, steps
 from serving.errors import Overloaded
 from serving.generate import Between, Plan
 from serving.locate import locate
 from serving.metrics import Metrics
 from serving.model import Model, Posterior, Verdicts
 from serving.paths import lay
-from serving.together import all_of
 from serving.workers import Workers
 
 __all__ = ["Encoding", "Inference", "Variants"]
@@ -58,14 +58,6 @@ class Encoding:
     rows: int
 
 
-class _Piece(NamedTuple):
-    """Pictures of a request that are done: as bytes, how many, and how many were drawn anew."""
-
-    encoded: bytes
-    pictures: int
-    redrawn: int
-
-
 class Inference:
     """Runs models, and times every stage of it."""
 
@@ -76,8 +68,8 @@ class Inference:
 
         Args:
             workers: whose threads run the models.
-            helpers: whose threads sample the first points of many pictures, so that the others need
-                not.
+            helpers: whose threads sample points of many pictures, as far as they come to it before
+                the others.
             metrics: where stages are timed.
             max_wait: seconds of classification that may wait, for all models together.
         """
@@ -87,6 +79,7 @@ class Inference:
         self._workers = workers
         self._helpers = helpers
         self._metrics = metrics
+        self._queued = metrics.stage["queue"]
         self._infer = metrics.stage["infer"]
         self._encode = metrics.stage["encode"]
         self._redrawn = metrics.redrawn
@@ -142,40 +135,23 @@ class Inference:
     ) -> Variants:
         """Return the first ``count`` pictures of the plan, encoded.
 
-        Spans of pictures are drawn side by side, and each step of one is a job. However many
-        there are, no more jobs than keep the threads busy are in line at once, and none is long:
-        those of other requests come in between. While a span is drawn the first points of another
-        are sampled; a lone one is not handed about for that. The smallest is drawn first, for where
-        it fails all would; then the largest, so that threads come to an end together.
+        Spans of pictures are drawn side by side, and each step of one is short: the jobs of other
+        requests come in between.
 
         Raises:
             DeadlineExpired: the deadline passed between two jobs.
             CannotDraw: the model does not draw its digit where the plan says.
         """
-        turns = asyncio.Semaphore(self._workers.threads + 1)  # one waits for a thread that is done
-        first, *others = spans(range(count))
-        drawable = asyncio.Event()
-
-        async def span(rows: range) -> list[_Piece]:
-            pieces: list[_Piece] = []
-            async with turns:
-                points = (
-                    await self._helpers.run_short(
-                        "sampling", deadline, self._sample, model, plan, rows
-                    )
-                    if others
-                    else None
-                )
-                work = self._draw(model, plan, rows, points, encoding)
-                if rows is not first:
-                    await drawable.wait()
-                while sum(piece.pictures for piece in pieces) < len(rows):
-                    pieces.append(await self._workers.run(deadline, next, work))
-            drawable.set()
-            return pieces
-
-        begun, *last_first = await all_of(span(rows) for rows in (first, *reversed(others)))
-        pieces = [piece for part in (begun, *reversed(last_first)) for piece in part]
+        crew = Crew(
+            self._workers,
+            self._helpers,
+            self._queued,
+            deadline,
+            spans(range(count)),
+            partial(self._sample, model, plan),
+            partial(self._begin, model, plan, encoding),
+        )
+        pieces = await crew.draw()
         return Variants([piece.encoded for piece in pieces], sum(piece.redrawn for piece in pieces))
 
     def _line_up(self, model: Model) -> Batcher:
@@ -202,21 +178,25 @@ class Inference:
         with self._infer.time():
             return sample(model, plan, rows)
 
-    def _draw(
-        self, model: Model, plan: Plan, rows: range, points: Points | None, encoding: Encoding
-    ) -> Iterator[_Piece]:
-        """Yield these pictures of a span, and an empty piece where another attempt is due."""
+    def _begin(
+        self, model: Model, plan: Plan, encoding: Encoding, rows: range, points: Points
+    ) -> Begun:
+        drawing = self._timed(steps(model, plan, rows, points), encoding)
+        return Begun(rows, is_sure(model, plan, points), drawing)
+
+    def _timed(self, drawing: Iterator[Drawn | None], encoding: Encoding) -> Iterator[Piece]:
+        """Yield what is drawn as bytes, and an empty piece where another attempt is due."""
         begun = time.perf_counter()
-        for drawn in steps(model, plan, rows, points or sample(model, plan, rows)):
+        for drawn in drawing:
             self._infer.observe(time.perf_counter() - begun)
             if drawn is None:
-                yield _Piece(b"", 0, 0)
+                yield Piece(b"", 0, 0)
             else:
                 self._redrawn.inc(drawn.redrawn)
                 for part in drawn.parts(encoding.rows):
                     with self._encode.time():
                         encoded = encoding.encode(part)
-                    yield _Piece(encoded, len(part.images), part.redrawn)
+                    yield Piece(encoded, len(part.images), part.redrawn)
             begun = time.perf_counter()
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from serving.deadline import Deadline
 
-__all__ = ["CLOSE_SECONDS", "Workers"]
+__all__ = ["CLOSE_SECONDS", "Observer", "Workers"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +31,11 @@ CLOSE_SECONDS = 1.5
 log = structlog.get_logger(__name__)
 
 
-class _Observer(Protocol):
-    def observe(self, amount: float) -> Any: ...
+class Observer(Protocol):
+    """What is told of seconds, such as a histogram."""
+
+    def observe(self, amount: float) -> Any:
+        """Note so many."""
 
 
 class Workers:
@@ -49,7 +52,7 @@ class Workers:
         threads: how many jobs run at once.
     """
 
-    def __init__(self, name: str, threads: int, queued: _Observer) -> None:
+    def __init__(self, name: str, threads: int, queued: Observer) -> None:
         """Start the threads.
 
         Args:
@@ -79,6 +82,11 @@ class Workers:
     def free(self) -> int:
         """Return how many threads have nothing to do just now."""
         return len(self._free)
+
+    @property
+    def are_wanted(self) -> bool:
+        """Return whether a job waits for a thread."""
+        return bool(self._short or self._long)
 
     def submit(self, job: Job, *, short: bool = False) -> None:
         """Run ``job`` in its turn; it tells its outcome itself, and raises nothing."""

@@ -6,7 +6,6 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -74,30 +73,6 @@ async def test_pieces_come_in_order_with_the_redrawn_counted(
     whole = draw(model, PLAN, range(COUNT - 3))
     assert b"".join(made.pieces) == rows_of(whole)
     assert made.redrawn == whole.redrawn == metrics.redrawn.value > COUNT / 4
-
-
-async def test_the_models_threads_sample_no_points(
-    workers: Workers, helpers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They draw, and meanwhile others find where to."""
-    at_work: dict[str, set[str]] = {}
-
-    def watch(name: str) -> None:
-        work = getattr(inference, name)
-
-        def watched(*args: Any) -> Any:
-            at_work.setdefault(name, set()).add(threading.current_thread().name)
-            return work(*args)
-
-        monkeypatch.setattr(inference, name, watched)
-
-    watch("sample")
-    watch("steps")
-    await Inference(workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
-        model, PLAN, COUNT, ROWS, Deadline.after(None, SOON)
-    )
-
-    assert at_work == {"sample": {"onehand-decoding-0"}, "steps": {"onehand-inference-0"}}
 
 
 @pytest.mark.parametrize("rows", [1, 31, 33, 65, 130])

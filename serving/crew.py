@@ -1,0 +1,187 @@
+"""Pictures of one request, drawn by threads that share its spans of rows.
+
+A thread that is done with a span takes the next by itself. Told so by the event loop, it waits
+until the loop has a core, while all cores draw: a fifth of the time of a lone request.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from serving.deadline import Deadline
+from serving.drawing import Points
+from serving.workers import Observer, Workers
+
+__all__ = ["Begun", "Crew", "Piece"]
+
+
+class Piece(NamedTuple):
+    """Pictures of a request that are done: as bytes, how many, and how many were drawn anew.
+
+    Without pictures it tells that another attempt at some is due.
+    """
+
+    encoded: bytes
+    pictures: int
+    redrawn: int
+
+
+class Begun(NamedTuple):
+    """A span whose points are known.
+
+    Attributes:
+        rows: their numbers.
+        is_sure: whether nothing that is drawn there can be refused.
+        steps: yields its pieces in order, bit by bit.
+    """
+
+    rows: range
+    is_sure: bool
+    steps: Iterator[Piece]
+
+
+class Crew:
+    """Draws the spans of one request in as many threads as are free for it.
+
+    The first span is the smallest and tells whether any picture can be had: the others wait until
+    it is sure, or drawn. Then comes the largest, so that the threads end together. Wherever
+    somebody else waits for a thread a step ends its job, and what is left goes to the end of the
+    line. Meanwhile helpers find the points of further spans, where a core is left for them.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        helpers: Workers,
+        queued: Observer,
+        deadline: Deadline,
+        spans: Iterable[range],
+        sample: Callable[[range], Points],
+        begin: Callable[[range, Points], Begun],
+    ) -> None:
+        """Gather it.
+
+        Args:
+            workers: whose threads draw.
+            helpers: whose threads sample.
+            queued: told the seconds that each job waited.
+            deadline: checked before each step.
+            spans: at least one, in order, ever larger.
+            sample: finds the points of a span.
+            begin: makes ready to draw there; called in the workers' threads, as its steps are.
+        """
+        self._workers, self._helpers, self._queued = workers, helpers, queued
+        self._deadline = deadline
+        self._sample, self._begin = sample, begin
+        self._pieces: dict[range, list[Piece]] = {rows: [] for rows in spans}
+        self._first, *others = self._pieces
+        self._line = deque([self._first, *reversed(others)])
+        self._points: dict[range, Points] = {}
+        self._missing = sum(map(len, self._pieces))
+        self._lock = threading.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[None] | None = None
+        self._is_over = False
+
+    async def draw(self) -> list[Piece]:
+        """Return all pieces, in order; to be called once.
+
+        Raises:
+            DeadlineExpired: the deadline passed between two steps.
+            Exception: a step failed with it; no other is begun after that.
+        """
+        self._answer = self._loop.create_future()
+        self._enter()
+        try:
+            await self._answer
+        finally:
+            self._is_over = True
+            self._answer = None  # it may hold an error that holds frames that hold this crew
+        return [piece for pieces in self._pieces.values() for piece in pieces]
+
+    def _enter(self, begun: Begun | None = None) -> None:
+        """Get in line for a thread, to go on with a span or to begin one."""
+        self._workers.submit(partial(self._work, begun, time.perf_counter()))
+
+    def _work(self, begun: Begun | None, entered: float) -> None:
+        """Draw, in a thread, until nothing is left or somebody else waits for it."""
+        if self._is_over:
+            return
+        self._queued.observe(time.perf_counter() - entered)
+        try:
+            while True:
+                self._deadline.check("inference")
+                if begun := begun or self._take():
+                    begun = self._step(begun)
+                if self._is_over or not (begun or self._line):
+                    return
+                if self._workers.are_wanted:
+                    self._enter(begun)
+                    return
+        except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits for it
+            self._end(error)
+
+    def _take(self) -> Begun | None:
+        """Begin the next span, if there is one."""
+        try:
+            rows = self._line.popleft()
+        except IndexError:  # another thread has had the last
+            return None
+        points = self._points.pop(rows, None)
+        # They may be about to be found by a helper; to wait for it would take as long.
+        begun = self._begin(rows, points or self._sample(rows))
+        if rows is self._first and begun.is_sure:
+            self._call_others()
+        return begun
+
+    def _step(self, begun: Begun) -> Begun | None:
+        """Take a step, and return the span if it is not at its end."""
+        piece = next(begun.steps)
+        pieces = self._pieces[begun.rows]
+        pieces.append(piece)
+        with self._lock:
+            self._missing -= piece.pictures
+            is_last = not self._missing
+        if is_last:
+            self._end(None)
+        if sum(piece.pictures for piece in pieces) < len(begun.rows):
+            return begun
+        if begun.rows is self._first and not begun.is_sure:
+            self._call_others()
+        return None
+
+    def _call_others(self) -> None:
+        for _ in range(min(self._workers.threads - 1, len(self._line))):
+            self._enter()
+        self._helpers.submit(self._look_ahead, short=True)
+
+    def _look_ahead(self) -> None:
+        """Find the points of the next span that has none, in a helper's thread, and so on."""
+        rows = next((rows for rows in tuple(self._line) if rows not in self._points), None)
+        if rows is None or self._is_over:
+            return
+        try:
+            self._points[rows] = self._sample(rows)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._end(error)
+        else:
+            self._helpers.submit(self._look_ahead, short=True)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Tell the caller, unless it has gone, and let all threads of the crew come to an end."""
+        self._is_over = True
+        if answer := self._answer:
+            self._loop.call_soon_threadsafe(_settle, answer, error)
+
+
+def _settle(answer: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if answer.done():  # its caller may have gone meanwhile, or been told of another failure
+        return
+    if error is None:
+        answer.set_result(None)
+    else:
+        answer.set_exception(error)
