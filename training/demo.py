@@ -83,7 +83,7 @@ def _service(models: Path) -> Iterator[Service]:
     """Start the service on free ports, wait until it serves, stop it by SIGTERM at the end."""
     command = (
         sys.executable, "-m", "serving", "--models", str(models), "--port", "0",
-        "--metrics-port", "0", "--drain-delay", "0",
+        "--metrics-port", "0", "--drain-delay", "0", "--log-format", "json",
     )  # fmt: skip
     log = HOME / "service.log"
     with log.open("w") as file, subprocess.Popen(command, stderr=file) as process:  # noqa: S603
@@ -97,11 +97,12 @@ def _service(models: Path) -> Iterator[Service]:
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path) -> Service:
-    """Follow the service's log, one JSON object a line, until it says that it serves."""
+    """Follow the service's log until it says that it serves; not all of it need be JSON."""
     give_up = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < give_up:
-        lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        events = {event["event"]: event for event in map(json.loads, lines)}
+        lines = log.read_text().splitlines(keepends=True)
+        whole = [line for line in lines if line.startswith("{") and line.endswith("\n")]
+        events = {event["event"]: event for event in map(json.loads, whole)}
         if "serving" in events:
             ports = events["listening"]
             return Service(
