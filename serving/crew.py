@@ -47,10 +47,10 @@ class Begun(NamedTuple):
 class Crew:
     """Draws the spans of one request in as many threads as are free for it.
 
-    The first span is the smallest and tells whether any picture can be had: the others wait until
-    it is sure, or drawn. Then comes the largest, so that the threads end together. Wherever
-    somebody else waits for a thread a step ends its job, and what is left goes to the end of the
-    line. Meanwhile helpers find the points of further spans, where a core is left for them.
+    The first span is small and tells whether any picture can be had: the others wait until it is
+    sure, or drawn. They are drawn from the last, so that large ones come first and the threads end
+    together. While a job waits for a thread, a step ends a job of the crew, and what is left goes
+    to the end of the line. Helpers find the points of further spans, as far as they come to it.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Crew:
         Args:
             workers: whose threads draw.
             helpers: whose threads sample.
-            queued: told the seconds that each job waited.
+            queued: told the seconds that each job of drawing waited.
             deadline: checked before each step.
-            spans: at least one, in order, ever larger.
+            spans: at least one, in order.
             sample: finds the points of a span.
             begin: makes ready to draw there; called in the workers' threads, as its steps are.
         """
@@ -109,7 +109,7 @@ class Crew:
 
     def _work(self, begun: Begun | None, entered: float) -> None:
         """Draw, in a thread, until nothing is left or somebody else waits for it."""
-        if self._is_over:
+        if self._is_over or not (begun or self._line):
             return
         self._queued.observe(time.perf_counter() - entered)
         try:
@@ -140,7 +140,9 @@ class Crew:
 
     def _step(self, begun: Begun) -> Begun | None:
         """Take a step, and return the span if it is not at its end."""
-        piece = next(begun.steps)
+        piece = next(begun.steps, None)
+        if piece is None:
+            raise RuntimeError(f"{begun.rows}: expected a piece, found the end of the span")
         pieces = self._pieces[begun.rows]
         pieces.append(piece)
         with self._lock:
@@ -157,7 +159,8 @@ class Crew:
     def _call_others(self) -> None:
         for _ in range(min(self._workers.threads - 1, len(self._line))):
             self._enter()
-        self._helpers.submit(self._look_ahead, short=True)
+        if self._line:
+            self._helpers.submit(self._look_ahead, short=True)
 
     def _look_ahead(self) -> None:
         """Find the points of the next span that has none, in a helper's thread, and so on."""
@@ -165,6 +168,7 @@ class Crew:
         if rows is None or self._is_over:
             return
         try:
+            self._deadline.check("sampling")
             self._points[rows] = self._sample(rows)
         except BaseException as error:  # noqa: BLE001 - as above
             self._end(error)

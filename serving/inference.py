@@ -139,7 +139,7 @@ class Inference:
         requests come in between.
 
         Raises:
-            DeadlineExpired: the deadline passed between two jobs.
+            DeadlineExpired: the deadline passed between two steps.
             CannotDraw: the model does not draw its digit where the plan says.
         """
         crew = Crew(

@@ -25,7 +25,8 @@ T = TypeVar("T")
 Job = Callable[[], None]
 Inbox: TypeAlias = "SimpleQueue[Job | None]"
 
-# Jobs take tenths of a second; whoever waits here is the last step of a shutdown.
+# Jobs whose callers have gone take tenths of a second; whoever waits here is the last step of a
+# shutdown.
 CLOSE_SECONDS = 1.5
 
 log = structlog.get_logger(__name__)

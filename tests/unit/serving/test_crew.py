@@ -11,11 +11,13 @@ from prometheus_client import CollectorRegistry
 from serving.crew import Begun, Crew, Piece
 from serving.deadline import Deadline
 from serving.drawing import Points
+from serving.errors import DeadlineExpired
 from serving.metrics import Metrics
 from serving.workers import Workers
 
 SPANS = [range(2), range(2, 4), range(4, 8), range(8, 16), range(16, 24)]
 SOON = 60.0
+_EXPIRES = 2.5
 
 
 class Waits(list[float]):
@@ -64,14 +66,14 @@ def one_by_one(
 
 
 async def test_pieces_are_in_order(workers: Workers, helpers: Workers) -> None:
-    """Whoever drew them, and each wait for a thread is told."""
+    """Whoever drew them; while nobody else wants a thread, each is waited for once."""
     waits = Waits()
     deadline = Deadline.after(None, SOON)
 
     pieces = await Crew(workers, helpers, waits, deadline, SPANS, nowhere, one_by_one()).draw()
 
     assert [int(piece.encoded) for piece in pieces] == list(range(24))
-    assert waits
+    assert 1 <= len(waits) <= workers.threads
 
 
 async def test_threads_go_on_without_the_event_loop(workers: Workers, helpers: Workers) -> None:
@@ -123,10 +125,13 @@ async def test_where_the_first_span_is_sure_the_others_do_not_wait(
     """Else it alone is drawn until it is known whether any picture can be had."""
     begun: list[int] = []
     another = threading.Event()
+    together = threading.Barrier(2)
 
     def note(row: int) -> None:
         if row not in SPANS[0]:
             another.set()
+            if row in (SPANS[3].start, SPANS[4].start):
+                together.wait(SOON)  # by different threads, or never
         elif is_sure:
             another.wait(SOON)
         else:
@@ -146,7 +151,7 @@ async def test_helpers_failures_are_the_callers(workers: Workers, helpers: Worke
     failed = threading.Event()
 
     def sample(rows: range) -> Points:
-        if rows != SPANS[0]:
+        if threading.current_thread().name.startswith("onehand-decoding"):
             failed.set()
             raise ArithmeticError("found none")
         return nowhere(rows)
@@ -209,3 +214,57 @@ async def test_a_crew_makes_room_for_others(helpers: Workers) -> None:
     assert await before == [0]
     assert len(await whole) == SPANS[-1].stop
     only.close()
+
+
+async def test_a_request_of_one_span_needs_no_helper(workers: Workers, helpers: Workers) -> None:
+    """Most are: a helper would have nothing to do, and hold what was drawn until it knew."""
+    done = threading.Event()
+    helpers.submit(done.wait)
+    deadline = Deadline.after(None, SOON)
+    crew = Crew(workers, helpers, Waits(), deadline, SPANS[:1], nowhere, one_by_one())
+    try:
+        assert len(await crew.draw()) == SPANS[0].stop
+        assert not helpers.are_wanted
+    finally:
+        done.set()
+
+
+async def test_nobody_samples_after_the_deadline(helpers: Workers) -> None:
+    """Where all threads are busy a helper is the one to find out."""
+    now = 0.0
+    sampled: list[range] = []
+    refused = threading.Event()
+
+    def clock() -> float:
+        if now > _EXPIRES:
+            refused.set()
+        return now
+
+    def sample(rows: range) -> Points:
+        nonlocal now
+        sampled.append(rows)
+        now += 1
+        return nowhere(rows)
+
+    only = Workers("single", 1, Waits())
+
+    def note(_row: int) -> None:
+        refused.wait(SOON)
+
+    deadline = Deadline(_EXPIRES, clock)
+    with pytest.raises(DeadlineExpired, match="sampling"):
+        await Crew(only, helpers, Waits(), deadline, SPANS, sample, one_by_one(note)).draw()
+    only.close()
+
+    assert len(sampled) == 3
+
+
+async def test_a_span_that_ends_early_is_a_failure(workers: Workers, helpers: Workers) -> None:
+    """Its caller is told, and does not wait for the rest."""
+
+    def begin(rows: range, _points: Points) -> Begun:
+        return Begun(rows, is_sure=True, steps=iter([Piece(b"", 1, 0)]))
+
+    deadline = Deadline.after(None, SOON)
+    with pytest.raises(RuntimeError, match="end of the span"):
+        await Crew(workers, helpers, Waits(), deadline, SPANS, nowhere, begin).draw()

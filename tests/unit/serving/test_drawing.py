@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from serving import drawing
 from serving.bundle import Gate
-from serving.drawing import ATTEMPTS, CHANGED_ROWS, SPAN_ROWS, TRIES, draw, spans
+from serving.drawing import (
+    ATTEMPTS,
+    CHANGED_ROWS,
+    SPAN_ROWS,
+    TRIES,
+    Points,
+    draw,
+    is_sure,
+    spans,
+)
 from serving.errors import CannotDraw
 from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import OTHER, Model, Posterior
@@ -370,6 +379,17 @@ def test_pictures_not_in_doubt_are_drawn_by_sixteens(
     draw(knowing, Prior(1.0, seed=1), range(stop))
 
     assert sum(decoded) == -(-stop // 16) * 16
+
+
+def test_points_are_sure_where_none_is_in_doubt(knowing: Model) -> None:
+    """Of pictures that are changed afterwards, points say nothing."""
+    points = Points(np.zeros((3, SIZE), np.float32), np.full(3, knowing.gate.doubt, np.float32))
+    doubt = points.doubt.copy()
+    doubt[1] += 0.1
+
+    assert is_sure(knowing, Prior(1, 1), points)
+    assert not is_sure(knowing, Prior(1, 1), points._replace(doubt=doubt))
+    assert not is_sure(knowing, Along(Prior(1, 1), LEANING, 3), points)
 
 
 def test_parts_are_the_whole(model: Model) -> None:

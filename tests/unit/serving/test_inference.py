@@ -31,18 +31,24 @@ SOON = 60.0
 @pytest.fixture
 def workers() -> Iterator[Workers]:
     """One thread."""
-    yield from one_thread("inference")
+    yield from threads("inference", 1)
+
+
+@pytest.fixture
+def two_workers() -> Iterator[Workers]:
+    """Two threads."""
+    yield from threads("inference", 2)
 
 
 @pytest.fixture
 def helpers() -> Iterator[Workers]:
     """Another."""
-    yield from one_thread("decoding")
+    yield from threads("decoding", 1)
 
 
-def one_thread(name: str) -> Iterator[Workers]:
+def threads(name: str, number: int) -> Iterator[Workers]:
     metrics = Metrics(CollectorRegistry())
-    made = Workers(name, 1, metrics.stage["queue"])
+    made = Workers(name, number, metrics.stage["queue"])
     yield made
     made.close()
 
@@ -75,6 +81,39 @@ async def test_pieces_come_in_order_with_the_redrawn_counted(
     assert made.redrawn == whole.redrawn == metrics.redrawn.value > COUNT / 4
 
 
+async def test_where_no_point_is_in_doubt_all_threads_begin_at_once(
+    two_workers: Workers, helpers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And helpers sample for them meanwhile."""
+    model = load_profile(bundles.build(tmp_path)).model
+    samplers: set[str] = set()
+    another, helped = threading.Event(), threading.Event()
+    real_sample, real_steps = inference.sample, inference.steps
+
+    def sample(model: Model, plan: Plan, rows: range) -> Points:
+        samplers.add(threading.current_thread().name)
+        if "onehand-decoding-0" in samplers:
+            helped.set()
+        return real_sample(model, plan, rows)
+
+    def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Drawn | None]:
+        if rows.start:
+            another.set()
+        else:
+            another.wait(SOON)
+            helped.wait(SOON)
+        yield from real_steps(model, plan, rows, points)
+
+    monkeypatch.setattr(inference, "sample", sample)
+    monkeypatch.setattr(inference, "steps", steps)
+    await Inference(two_workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
+        model, PLAN, COUNT, ROWS, Deadline.after(None, 2 * SOON)
+    )
+
+    assert another.is_set()
+    assert helped.is_set()
+
+
 @pytest.mark.parametrize("rows", [1, 31, 33, 65, 130])
 async def test_verdicts_are_in_the_order_of_the_pictures(tmp_path: Path, rows: int) -> None:
     """However a request is cut for four threads, each picture has its own verdict."""
@@ -95,9 +134,9 @@ async def test_verdicts_are_in_the_order_of_the_pictures(tmp_path: Path, rows: i
 
 
 async def test_where_nothing_can_be_drawn_little_is_tried(
-    workers: Workers, helpers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+    two_workers: Workers, helpers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first few pictures tell that a request is hopeless."""
+    """The first few pictures tell that a request is hopeless, however many threads there are."""
     begun: list[range] = []
 
     def fail(_model: Model, plan: Plan, rows: range, _points: Points) -> Iterator[None]:
@@ -107,7 +146,7 @@ async def test_where_nothing_can_be_drawn_little_is_tried(
 
     monkeypatch.setattr(inference, "steps", fail)
     with pytest.raises(CannotDraw):
-        await Inference(workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(two_workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, ROWS, Deadline.after(None, SOON)
         )
 

@@ -67,6 +67,7 @@ async def test_a_short_job_waits_for_one_long_job_at_most() -> None:
     short = asyncio.ensure_future(workers.run_short("sketching", at(9), order.append, 9))
     await asyncio.sleep(0)
     assert workers.free == 0
+    assert workers.are_wanted
     held.set()
     await asyncio.gather(*long, short)
 
@@ -75,6 +76,27 @@ async def test_a_short_job_waits_for_one_long_job_at_most() -> None:
     workers.close()
 
     assert order.index(9) <= 1
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_threads_are_wanted_while_a_job_waits(short: bool) -> None:
+    """Whichever of the lines it waits in."""
+    workers = Workers("test", 1, Waits())
+    held, begun = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        held.wait(60)
+
+    workers.submit(hold)
+    begun.wait(60)
+    before = workers.are_wanted
+    workers.submit(lambda: None, short=short)
+    meanwhile = workers.are_wanted
+    held.set()
+    workers.close()
+
+    assert (before, meanwhile) == (False, True)
 
 
 async def test_a_failed_job_keeps_nothing_alive(nobody_collects: None) -> None:
