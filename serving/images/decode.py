@@ -6,15 +6,18 @@ imaging library cannot be reached from outside.
 """
 
 import io
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from serving.errors import BadImage
-from serving.images.pieces import check_exif, check_jpeg, check_png
+from serving.images.pieces import bare_png, check_exif, check_jpeg
+from serving.images.quiet import silence_libtiff
 from serving.images.size import PNG_SIGNATURE
 from serving.images.tiff import check_tiff
 
@@ -31,6 +34,22 @@ _RUNS = (1, 2)
 # How files begin; nothing else that begins so is among the formats.
 _JPEG = b"\xff\xd8"
 _TIFF = (b"II", b"MM")
+
+# What makes pictures upright that were held in these ways (Exif 2.32, tag 0x0112).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# A WebP without loss may take 250 MiB beside its pixels: it can have 65,536 tables of codes. Files
+# do not tell cheaply how many, so they are unpacked one at a time.
+_BY_ONE = threading.Lock()
+_LOSSY, _LOSSY_AT = b"VP8 ", 12
 
 # Rows that are worked on at a time where pixels take more than a byte each.
 _SLICE = 64
@@ -68,8 +87,7 @@ def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
             f"expected at most {limits.max_encoded_bytes} bytes, found {len(data)}; "
             "send a smaller picture"
         )
-    _check_inside(data, limits)
-    picture = _open(data)
+    picture = _open(_looked_through(data, limits))
     check_size(picture.height, picture.width, limits)
     check_exif(len(picture.info.get("exif", b"")))
     if picture.format == "BMP" and picture.info.get("compression") in _RUNS:
@@ -77,7 +95,8 @@ def decode(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
     # Not the number of frames: to know it, the library walks through all of a TIFF, for minutes.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise BadImage("expected a picture of one frame, found an animation or several pages")
-    return _load(picture)
+    alone = picture.format == "WEBP" and not data.startswith(_LOSSY, _LOSSY_AT)
+    return _load(picture, alone=alone)
 
 
 def check_size(height: int, width: int, limits: ImageLimits) -> None:
@@ -93,14 +112,20 @@ def check_size(height: int, width: int, limits: ImageLimits) -> None:
         )
 
 
-def _check_inside(data: bytes, limits: ImageLimits) -> None:
-    """Raise BadImage if a file would cost far more than its pixels do."""
+def _looked_through(data: bytes, limits: ImageLimits) -> bytes:
+    """Return what of a file is for the library to read.
+
+    Raises:
+        BadImage: it would cost far more than its pixels do.
+    """
     if data.startswith(PNG_SIGNATURE):
-        check_png(data)
-    elif data.startswith(_JPEG):
+        return bare_png(data)
+    if data.startswith(_JPEG):
         check_jpeg(data)
     elif data.startswith(_TIFF):
+        silence_libtiff()
         check_tiff(data, limits.max_pixels)
+    return data
 
 
 def _open(data: bytes) -> Image.Image:
@@ -116,15 +141,24 @@ def _open(data: bytes) -> Image.Image:
         raise BadImage(f"the header of the {_READABLE} file is damaged") from error
 
 
-def _load(picture: Image.Image) -> NDArray[np.uint8]:
+def _load(picture: Image.Image, *, alone: bool) -> NDArray[np.uint8]:
     kind = picture.format
     try:
         picture.draft("L", (_JPEG_SIDE, _JPEG_SIDE))  # JPEG only; other formats ignore it
-        picture.load()
-        ImageOps.exif_transpose(picture, in_place=True)
-        return _to_grey(picture)
+        with _BY_ONE if alone else nullcontext():
+            picture.load()
+        return _to_grey(_upright(picture))
     except Exception as error:  # a decoder may raise anything on hostile bytes
         raise BadImage(f"the {kind} file is damaged or cut short") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return the picture as its EXIF says that it was held.
+
+    The library's own function writes the EXIF anew as well, at a hundred bytes for each of it.
+    """
+    turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.uint8]:

@@ -67,6 +67,8 @@ _LEAST_INK = 0.4
 _LEAST_PEN = 2.2
 # Of a character that is smaller, in pixels, a whole pixel more would be too much.
 _FIRM_SIDE = 7 * BOX
+# Pixels to either side of which a bicubic interpolation takes notice.
+_SMOOTH = 2
 # No digit's strokes are longer than so many times its longer side.
 _LONGEST = 6.0
 # A row or column is part of the ink's box if one of its pixels has this share of full ink. Lower
@@ -323,8 +325,19 @@ def _level(darkness: Floats, character: NDArray[np.bool_], paper: _Paper) -> Flo
     high = float(np.percentile(darkness[character], 90))
     ink = np.clip((darkness - low) / max(high - low, 1e-6), 0, 1)
     side = longer_side(bounding_box(character))
-    reach = dilate(character, int(np.ceil(1.5 * side / BOX)))
-    return np.where(reach, ink, 0).astype(np.float32)
+    reach = dilate(character, _reach(side))
+    written = np.where(reach, ink, 0).astype(np.float32)
+    if not written.any():
+        raise BadImage(
+            "expected ink on paper, found marks no darker than the paper's grain; is the page "
+            "blank?"
+        )
+    return written
+
+
+def _reach(side: int) -> int:
+    """Return how far from a character of this longer side its grey edges may lie, in pixels."""
+    return int(np.ceil(1.5 * side / BOX))
 
 
 def _firm(ink: Floats, character: NDArray[np.bool_]) -> Floats:
@@ -333,7 +346,8 @@ def _firm(ink: Floats, character: NDArray[np.bool_]) -> Floats:
     Reduced to MNIST form a ballpoint's strokes are grey hairs, which no writer of MNIST left: what
     was learned from those would see a stranger in every hand.
     """
-    side = longer_side(bounding_box(character))
+    box = bounding_box(character)
+    side = longer_side(box)
     pen = pen_width(character)
     if np.count_nonzero(character) > _LONGEST * side * pen:
         return ink  # these are no strokes, but the dots of a raster
@@ -341,6 +355,10 @@ def _firm(ink: Floats, character: NDArray[np.bool_]) -> Floats:
     radius = round(finer * (_LEAST_PEN * side / BOX - pen) / 2)
     if radius < 1:
         return ink
+    # The character alone, or a small one on a large page would fill gigabytes.
+    margin = _reach(side) + -(-radius // finer) + _SMOOTH
+    rows, columns = (slice(max(span.start - margin, 0), span.stop + margin) for span in box)
+    ink = np.ascontiguousarray(ink[rows, columns])
     height, width = ink.shape
     enlarged = Image.fromarray(ink).resize((finer * width, finer * height))
     return dilate(np.asarray(enlarged, dtype=np.float32), radius)

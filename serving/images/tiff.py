@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from serving.errors import BadImage
+from serving.images.pieces import check_exif, check_jpeg
 
 __all__ = ["check_tiff"]
 
@@ -36,7 +37,9 @@ _WIDTH, _HEIGHT, _COMPRESSION, _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = (
 # Of strips, and of tiles.
 _OFFSETS = (273, 324)
 _LENGTHS = (279, 325)
-_UNPACKED = 1
+_UNPACKED, _JPEG = 1, 7
+# Where further directories begin: for EXIF, for the place, and for what must work together.
+_DIRECTORIES = (34665, 34853, 40965)
 # As a fax, by LZW, JPEG, deflate or PackBits; what else there is is hardly met, and less proven.
 _PACKED = {2, 3, 4, 5, 7, 8, 32773, 32946}
 
@@ -72,9 +75,11 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
     if order is None:
         raise BadImage(f"expected a TIFF that begins with II*\\0 or MM\\0*, found {data[:4]!r}")
     try:
-        entries = list(_directory(data, order))
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        entries = list(_directory(data, order, start))
         _check_entries(entries, len(data))
         _check_values(data, order, entries, max_pixels)
+        _check_inner(data, order, entries)
     except struct.error as error:
         raise BadImage("the header of the TIFF file is damaged or cut short") from error
 
@@ -90,7 +95,7 @@ def _check_entries(entries: Sequence[_Entry], length: int) -> None:
                 f"expected at most {_MOST_NUMBERS} numbers for a tag of a TIFF, such as lengths of "
                 f"strips or tiles, found {entry.number} for tag {entry.tag}"
             )
-    told = sum(entry.number * _BYTES.get(entry.kind, 0) for entry in entries)
+    told = sum(map(_bytes_of, entries))
     if told > length:
         raise BadImage(f"expected tags of at most the {length} bytes of the TIFF, found {told}")
 
@@ -120,16 +125,41 @@ def _check_values(data: bytes, order: str, entries: Sequence[_Entry], max_pixels
             f"expected strips or tiles of at most {_MOST_TIMES} x {max_pixels} pixels together, "
             f"found {drawn}"
         )
-    read = sum(values(*_LENGTHS))
+    lengths = values(*_LENGTHS)
+    read = sum(lengths)
     if packed and read > len(data):
         raise BadImage(
             f"expected strips of at most the {len(data)} bytes of the TIFF, found {read}"
         )
+    if _JPEG in packed:
+        for start, length in zip(values(*_OFFSETS), lengths, strict=False):
+            check_jpeg(data[start : start + length])
 
 
-def _directory(data: bytes, order: str) -> Iterator[_Entry]:
-    """Yield the entries of the first directory."""
-    (start,) = struct.unpack_from(f"{order}I", data, 4)
+def _check_inner(data: bytes, order: str, entries: Sequence[_Entry]) -> None:
+    """Raise BadImage if directories that are named in others hold more numbers than EXIF may have.
+
+    The library reads each of them as often as it is named, and takes all numbers apart.
+    """
+    numbers, depth = 0, 0
+    while inner := [entry for entry in entries if entry.tag in _DIRECTORIES]:
+        depth += 1
+        if depth > len(_DIRECTORIES) or sum(entry.number for entry in inner) > len(_DIRECTORIES):
+            raise BadImage(
+                f"expected at most {len(_DIRECTORIES)} directories in a TIFF, one for EXIF, one "
+                "for a place and one for the rest, found more"
+            )
+        entries = []
+        for start in (start for entry in inner for start in _values(data, order, entry)):
+            found = list(_directory(data, order, start))
+            _check_entries(found, len(data))
+            numbers += sum(_bytes_of(entry) for entry in found if entry.kind not in _TEXT)
+            entries += found
+    check_exif(numbers)
+
+
+def _directory(data: bytes, order: str, start: int) -> Iterator[_Entry]:
+    """Yield the entries of the directory that begins there."""
     (count,) = struct.unpack_from(f"{order}H", data, start)
     if count > _MOST_TAGS:
         raise BadImage(f"expected a TIFF of at most {_MOST_TAGS} tags, found {count}")
@@ -137,6 +167,10 @@ def _directory(data: bytes, order: str) -> Iterator[_Entry]:
         tag, kind, values, place = struct.unpack_from(f"{order}HHII", data, at)
         inside = values * _BYTES.get(kind, 0) <= _INSIDE
         yield _Entry(tag, kind, values, at + 8 if inside else place)
+
+
+def _bytes_of(entry: _Entry) -> int:
+    return entry.number * _BYTES.get(entry.kind, 0)
 
 
 def _values(data: bytes, order: str, entry: _Entry) -> tuple[int, ...]:

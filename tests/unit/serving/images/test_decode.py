@@ -1,6 +1,8 @@
 """Bytes to grey pixels."""
 
+import importlib
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -132,3 +134,16 @@ def test_length_comes_first() -> None:
     """A file that is too long is refused by its length alone."""
     with pytest.raises(BadImage, match="at most 10 bytes, found 11"):
         decode(b"x" * 11, ImageLimits(max_encoded_bytes=10))
+
+
+def test_webp_without_loss_is_unpacked_one_at_a_time() -> None:
+    """It may take as much again as its pixels; with loss it does not, and does not wait."""
+    picture = Image.linear_gradient("L").convert("RGB")
+    careful = threading.Thread(target=decode, args=(saved(picture, "WEBP", lossless=True), LIMITS))
+    with importlib.import_module("serving.images.decode")._BY_ONE:
+        careful.start()
+        assert decode(saved(picture, "WEBP"), LIMITS).shape == (256, 256)
+        careful.join(0.05)
+        assert careful.is_alive()
+    careful.join(60)
+    assert not careful.is_alive()

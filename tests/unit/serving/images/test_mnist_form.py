@@ -2,13 +2,14 @@
 
 import contextlib
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from serving.images import BadImage, are_mnist_form, to_mnist_form
+from serving.images import BadImage, are_mnist_form, mnist_form, to_mnist_form
 from serving.images.mnist_form import centre_in_form
 from tests import pictures
 from tests.enrolments import background
@@ -299,6 +300,37 @@ def test_a_fine_pen_is_made_broader(side: int) -> None:
 
     assert max(fine) < 1.3 * min(fine)
     assert broad > 1.1 * max(fine)
+
+
+def test_a_character_within_the_grain_is_none() -> None:
+    """Darker marks beside it can make the contrast of a page, of which only the character stays.
+
+    One page of noise in ten thousand that are made for it is such, so its last step is looked at.
+    """
+    darkness = np.full((40, 40), 0.1, np.float32)
+    darkness[10:30, 18:22] = 0.35
+    grain = mnist_form._Paper(level=0.1, noise=0.1)
+
+    with pytest.raises(BadImage, match="no darker than the paper's grain"):
+        mnist_form._level(darkness, darkness > 0.3, grain)
+
+
+def test_a_small_character_is_enlarged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not the page that it is on, which would take a hundred times the memory."""
+    page = np.full((300, 300), 255, np.uint8)
+    page[range(150, 157), range(150, 157)] = 0
+    page[1::297, 1::297] = 0  # far away on all sides, so that the page cannot be cut down
+    sizes: list[int] = []
+    widen = mnist_form.dilate
+
+    def watched(image: NDArray[Any], radius: int) -> NDArray[Any]:
+        sizes.append(image.size)
+        return widen(image, radius)
+
+    monkeypatch.setattr(mnist_form, "dilate", watched)
+    to_mnist_form(page)
+
+    assert max(sizes) <= page.size
 
 
 @pytest.mark.parametrize("side", [1, 4])

@@ -1,5 +1,6 @@
 """TIFFs that say more than a picture needs are refused before anything is made of it."""
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,10 @@ SHORT, LONG, TEXT = 3, 4, 2
 WIDTH, HEIGHT, DEPTH, PACKED, SHADES, FILL = 256, 257, 258, 259, 262, 266
 OFFSETS, ROWS, LENGTHS = 273, 278, 279
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 322, 323, 324, 325
-DEFLATE, PACKBITS = 8, 32773
+FAX, JPEG, DEFLATE, PACKBITS = 3, 7, 8, 32773
+EXIF = 34665
+RATIONAL, RATIONAL_BYTES = 5, 8
+SCAN = b"\xff\xda\0\2"
 BEGIN = 8
 
 Tags = Mapping[int, int | Sequence[int]]
@@ -101,6 +105,34 @@ def test_a_colour_profile_is_no_number_too_many() -> None:
     assert decode(file, LIMITS).shape == (SIDE, SIDE)
 
 
+def test_exif() -> None:
+    """A camera's has some hundred numbers, in a directory of its own."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x829A] = 0.01
+    file = saved(Image.new("L", (SIDE, SIDE)), "TIFF", exif=exif)
+
+    assert decode(file, LIMITS).shape == (SIDE, SIDE)
+
+
+def named_again(times: int, kind: int, number: int) -> bytes:
+    """Return a TIFF with a directory for EXIF that names itself, and one tag of so many values."""
+    inner = BEGIN
+    entries = [(EXIF, LONG, 1, inner)] * times + [(800, kind, number, 0)]
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    return tiff({EXIF: inner}, directory + bytes(RATIONAL_BYTES * 20_000))
+
+
+def test_a_library_that_speaks_on_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """A line for each bad row would fill the log with what a stranger likes."""
+    rows = np.random.default_rng(0).bytes(4096)
+    file = tiff({PACKED: FAX, DEPTH: 1, ROWS: SIDE, OFFSETS: BEGIN, LENGTHS: len(rows)}, rows)
+    with contextlib.suppress(BadImage):
+        decode(file, LIMITS)
+
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("file", "problem"),
     [
@@ -123,6 +155,15 @@ def test_a_colour_profile_is_no_number_too_many() -> None:
         (
             tiff({WIDTH: 4000, HEIGHT: 4000, ROWS: 3999, OFFSETS: [BEGIN] * 20}),
             "8 x 20971520 pixels together, found 319920000",
+        ),
+        # Directories within directories, each read as often as it is named.
+        (named_again(0, RATIONAL, 20_000), "131072 bytes of EXIF, found 160000"),
+        (named_again(4, LONG, 1), "at most 3 directories"),
+        (named_again(1, LONG, 1), "at most 3 directories"),
+        # A strip that is a JPEG, and would be gone over again and again.
+        (
+            tiff({PACKED: JPEG, OFFSETS: BEGIN, LENGTHS: 126}, b"\xff\xd8" + 31 * SCAN),
+            "JPEG of at most 20 scans",
         ),
         (tiff({PACKED: 50_000}), "found compression 50000; save it as PNG"),
         # Which of two values counts is for each library to say.
