@@ -150,7 +150,7 @@ class Client:
     """A client of one server; may be shared by threads, and closes with its ``with`` block.
 
     Every method raises a ``CallFailed`` when there is no answer, and a ``TypeError`` for what is no
-    picture and no mode.
+    picture, no mode and no attribute.
     """
 
     def __init__(
@@ -326,14 +326,16 @@ def _mode(mode: Mode | None) -> dict[str, Any]:
             )
             return {"style": style}
         case Along():
-            asked: dict[str, Any] = {name: _target(getattr(mode, name)) for name in ATTRIBUTES}
+            asked: dict[str, Any] = {
+                name: _target(name, getattr(mode, name)) for name in ATTRIBUTES
+            }
             return {"attributes": pb.AlongAttributes(**asked, **_mode(mode.base))}
         case _:
             expected = ", ".join(kind.__name__ for kind in get_args(Mode))
             raise TypeError(f"mode: expected one of {expected}, found {mode!r}")
 
 
-def _target(asked: To | By | None) -> pb.Target | None:
+def _target(name: str, asked: To | By | None) -> pb.Target | None:
     match asked:
         case None:
             return None
@@ -341,3 +343,8 @@ def _target(asked: To | By | None) -> pb.Target | None:
             return pb.Target(value=value, until=until)
         case By(delta, until):
             return pb.Target(delta=delta, until=until)
+        case _:
+            raise TypeError(
+                f"{name}: expected To, By or None, found {asked!r}; write To(3.2) for a value, "
+                "By(0.5) for a change"
+            )
