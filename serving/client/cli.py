@@ -40,7 +40,7 @@ examples:
   python -m serving.client variants --help
 
 exit code: 0 answered, 1 refused by the server, 2 wrong usage or unreadable file, 3 no answer
-(no server there, not ready, or not in time)
+(no server there, not ready, or not in time), 130 after Ctrl-C
 """
 
 
@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 3)
     except CallFailed as error:
         return _fail(_explain(error, _sent(options)), 1)
+    except KeyboardInterrupt:
+        return _fail("\nstopped", 130)
     return 0
 
 
@@ -88,13 +90,21 @@ def _connect(options: argparse.Namespace) -> Client:
     tls = Tls(options.tls_ca, options.tls_certificate, options.tls_key)
     if (tls.certificate is None) != (tls.key is None):
         raise _Usage("--tls-certificate and --tls-key: expected both or none, found one")
-    token = options.token_file.read_text().strip() if options.token_file else ""
     return Client(
         options.target,
         options.timeout,
         tls=tls if options.tls or tls != Tls() else None,
-        token=token or os.environ.get("ONEHAND_TOKEN", ""),
+        token=_token(options.token_file),
     )
+
+
+def _token(file: Path | None) -> str:
+    """Return the token to send, empty = none."""
+    try:
+        token = file.read_text("utf-8").strip() if file else ""
+    except UnicodeDecodeError as error:
+        raise _Usage(f"{file}: expected a token as text, found other bytes") from error
+    return token or os.environ.get("ONEHAND_TOKEN", "")
 
 
 def _classify(client: Client, options: argparse.Namespace) -> None:
@@ -264,7 +274,11 @@ def _note(message: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
-        "--target", default="127.0.0.1:50051", metavar="HOST:PORT", help="(default: %(default)s)"
+        "--target",
+        type=_text,
+        default="127.0.0.1:50051",
+        metavar="HOST:PORT",
+        help="(default: %(default)s)",
     )
     shared.add_argument(
         "--timeout", type=_seconds, default=30.0, help="seconds for the call (default: %(default)s)"
@@ -273,7 +287,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_security(shared)
     of_a_hand = argparse.ArgumentParser(add_help=False, parents=[shared])
     of_a_hand.add_argument(
-        "--profile", default="", help="empty = the default profile of the server"
+        "--profile", type=_text, default="", help="empty = the default profile of the server"
     )
     parser = argparse.ArgumentParser(
         prog="python -m serving.client",
@@ -362,6 +376,15 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
             f"--{name}", type=asked, metavar="VALUE", help=f"{unit}; how to ask is told below"
         )
     parser.set_defaults(command=_variants)
+
+
+def _text(word: str) -> str:
+    """Return a word as it is; its bytes may be no text, and then no message can hold it."""
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(f"expected text in UTF-8, found {word!r}") from error
+    return word
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -1,0 +1,44 @@
+"""What the command line refuses before it connects, and how it ends when it is stopped."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from serving.client import Client
+from serving.client.cli import main
+
+NOBODY = "127.0.0.1:1"
+
+
+def test_ctrl_c_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever stops a call gets no stack trace, and the code that shells know."""
+
+    def stop(client: Client) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "profiles", stop)
+
+    assert main(["profiles", "--target", NOBODY]) == 130
+    assert capsys.readouterr().err == "\nstopped\n"
+
+
+@pytest.mark.parametrize("option", ["--profile", "--target"])
+def test_words_that_are_no_text(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes that are no UTF-8 fit into no message: wrong usage."""
+    with pytest.raises(SystemExit) as usage:
+        main(["classify", "two.png", option, os.fsdecode(b"\xff\xfe")])
+
+    assert usage.value.code == 2
+    assert f"argument {option}: expected text in UTF-8" in capsys.readouterr().err
+
+
+def test_token_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named, and not shown."""
+    file = tmp_path / "token"
+    file.write_bytes(b"\xff\xfe")
+
+    assert main(["profiles", "--target", NOBODY, "--token-file", str(file)]) == 2
+    assert capsys.readouterr().err == f"{file}: expected a token as text, found other bytes\n"
