@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,6 +66,9 @@ beside the pictures, attributes.csv says what each of them measures
 """
 
 
+_TOKEN = re.compile(r"[!-~]+")
+
+
 class _Usage(Exception):
     """The command line asks for something that cannot be."""
 
@@ -99,12 +103,21 @@ def _connect(options: argparse.Namespace) -> Client:
 
 
 def _token(file: Path | None) -> str:
-    """Return the token to send, empty = none."""
+    """Return the token to send, empty = none.
+
+    What no header of a call can hold is refused here, unquoted: it may be a part of the token.
+    """
     try:
         token = file.read_text("utf-8").strip() if file else ""
     except UnicodeDecodeError as error:
         raise _Usage(f"{file}: expected a token as text, found other bytes") from error
-    return token or os.environ.get("ONEHAND_TOKEN", "")
+    where = str(file) if token else "ONEHAND_TOKEN"
+    token = token or os.environ.get("ONEHAND_TOKEN", "").strip()
+    if len(token.split()) > 1:
+        raise _Usage(f"{where}: expected a token, one word, found {len(token.split())}")
+    if token and not _TOKEN.fullmatch(token):
+        raise _Usage(f"{where}: expected a token of printable ASCII, found other characters")
+    return token
 
 
 def _classify(client: Client, options: argparse.Namespace) -> None:

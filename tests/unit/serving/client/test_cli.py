@@ -42,3 +42,31 @@ def test_token_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixtur
 
     assert main(["profiles", "--target", NOBODY, "--token-file", str(file)]) == 2
     assert capsys.readouterr().err == f"{file}: expected a token as text, found other bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("token", "problem"),
+    [
+        ("a secret", "expected a token, one word, found 2"),
+        ("secret\nother\n", "expected a token, one word, found 2"),
+        ("se\u00f1ret", "expected a token of printable ASCII, found other characters"),
+        ("se\x7fret", "expected a token of printable ASCII, found other characters"),
+    ],
+)
+def test_tokens_that_cannot_be_sent(
+    token: str,
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They are refused without being shown, be they in a file or in the variable."""
+    file = tmp_path / "token"
+    file.write_text(token, "utf-8")
+    words = ["profiles", "--target", NOBODY]
+
+    assert main([*words, "--token-file", str(file)]) == 2
+    assert capsys.readouterr().err == f"{file}: {problem}\n"
+    monkeypatch.setenv("ONEHAND_TOKEN", token)
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"ONEHAND_TOKEN: {problem}\n"
