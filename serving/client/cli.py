@@ -288,7 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--target",
-        type=_text,
+        type=_host,
         default="127.0.0.1:50051",
         metavar="HOST:PORT",
         help="(default: %(default)s)",
@@ -398,6 +398,13 @@ def _text(word: str) -> str:
     except UnicodeEncodeError as error:
         raise argparse.ArgumentTypeError(f"expected text in UTF-8, found {word!r}") from error
     return word
+
+
+def _host(word: str) -> str:
+    """Return a target as it is; without a host gRPC cannot so much as try to connect."""
+    if not word.rpartition("/")[2].strip():
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT, found {word!r}")
+    return _text(word)
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

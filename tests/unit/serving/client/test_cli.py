@@ -35,6 +35,16 @@ def test_words_that_are_no_text(option: str, capsys: pytest.CaptureFixture[str])
     assert f"argument {option}: expected text in UTF-8" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("target", ["", " ", "dns:///"])
+def test_target_without_a_host(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nowhere to connect to is wrong usage, as an unset variable of a script makes it."""
+    with pytest.raises(SystemExit) as usage:
+        main(["profiles", "--target", target])
+
+    assert usage.value.code == 2
+    assert f"argument --target: expected HOST:PORT, found {target!r}" in capsys.readouterr().err
+
+
 def test_token_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is named, and not shown."""
     file = tmp_path / "token"
