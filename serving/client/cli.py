@@ -94,12 +94,16 @@ def _connect(options: argparse.Namespace) -> Client:
     tls = Tls(options.tls_ca, options.tls_certificate, options.tls_key)
     if (tls.certificate is None) != (tls.key is None):
         raise _Usage("--tls-certificate and --tls-key: expected both or none, found one")
-    return Client(
-        options.target,
-        options.timeout,
-        tls=tls if options.tls or tls != Tls() else None,
-        token=_token(options.token_file),
-    )
+    token = _token(options.token_file)
+    try:
+        return Client(
+            options.target,
+            options.timeout,
+            tls=tls if options.tls or tls != Tls() else None,
+            token=token,
+        )
+    except ValueError as error:
+        raise _Usage(str(error)) from error
 
 
 def _token(file: Path | None) -> str:

@@ -1,6 +1,7 @@
 """A connection to the service: one method for each RPC, a deadline on every call."""
 
 import random
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,10 +76,15 @@ class Tls:
 
         Raises:
             OSError: one cannot be read.
+            ValueError: one holds nothing of its kind; names it.
         """
         ca, key, certificate = (
             path.read_bytes() if path else None for path in (self.ca, self.key, self.certificate)
         )
+        _check_certificates(self.ca, ca)
+        _check_certificates(self.certificate, certificate)
+        if key is not None and b"PRIVATE KEY-----" not in key:
+            raise ValueError(f"{self.key}: expected a key in PEM, found none")
         return grpc.ssl_channel_credentials(ca, key, certificate)
 
 
@@ -172,7 +178,8 @@ class Client:
 
         Raises:
             OSError: a file for TLS cannot be read.
-            ValueError: the timeout is none, not above 0, or above ``MAX_SECONDS``.
+            ValueError: a file for TLS holds nothing of its kind; or the timeout is none, not above
+                0, or above ``MAX_SECONDS``.
         """
         if timeout is None or not 0 < timeout <= MAX_SECONDS:
             raise ValueError(f"timeout: expected seconds, 0 to {MAX_SECONDS}, found {timeout!r}")
@@ -284,6 +291,18 @@ def _channel(target: str, tls: Tls | None) -> grpc.Channel:
     if tls:
         return grpc.secure_channel(target, tls.credentials(), options=options)
     return grpc.insecure_channel(target, options=options)
+
+
+def _check_certificates(path: Path | None, content: bytes | None) -> None:
+    """Raise ValueError if a file holds no certificate: gRPC would say that no server answers."""
+    if content is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        # What is no ASCII lies between the certificates, such as the name of an authority.
+        context.load_verify_locations(cadata=content.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"{path}: expected a certificate in PEM, found none") from error
 
 
 def _wait(failed: CallFailed) -> float | None:

@@ -7,6 +7,7 @@ import pytest
 
 from serving.client import Client
 from serving.client.cli import main
+from tests.certificates import Authority
 
 NOBODY = "127.0.0.1:1"
 
@@ -80,3 +81,28 @@ def test_tokens_that_cannot_be_sent(
     monkeypatch.setenv("ONEHAND_TOKEN", token)
     assert main(words) == 2
     assert capsys.readouterr().err == f"ONEHAND_TOKEN: {problem}\n"
+
+
+def test_files_for_tls_that_hold_something_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is named: gRPC would only say that no server answers."""
+    pair = Authority(tmp_path / "authority").issue("client")
+    text = tmp_path / "text.md"
+    words = ["profiles", "--target", NOBODY, "--tls-certificate"]
+
+    for content in (b"", b"# not PEM"):
+        text.write_bytes(content)
+        for options, kind in (
+            ([str(pair.certificate), "--tls-key", str(pair.key), "--tls-ca"], "certificate"),
+            ([str(pair.certificate), "--tls-key"], "key"),
+        ):
+            assert main([*words, *options, str(text)]) == 2
+            assert f"{text}: expected a {kind} in PEM, found none" in capsys.readouterr().err
+        assert main([*words, str(text), "--tls-key", str(pair.key)]) == 2
+        assert f"{text}: expected a certificate in PEM, found none" in capsys.readouterr().err
+    text.write_bytes("# Autorit\u00e0\n".encode() + pair.certificate.read_bytes())
+    assert (
+        main([*words, str(pair.certificate), "--tls-key", str(pair.key), "--tls-ca", str(text)])
+        == 3
+    )
