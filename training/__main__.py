@@ -1,6 +1,7 @@
 """The command line of training: ``python -m training VERB``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -25,6 +26,9 @@ examples:
 # What fits the generators of both torch and numpy.
 _SEEDS = 2**64
 
+# What shells report of those that a closed pipe ends.
+_READER_GONE = 141
+
 # Attributes that the pictures of a data set can be given, and their units.
 _SPANS = {
     "thickness": "pixels of stroke width",
@@ -36,11 +40,16 @@ _SPANS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return 0, 1 for an error that is explained, 130 after Ctrl-C."""
+    """Run one verb; return 0, 1 for an error that is explained, 130 after Ctrl-C.
+
+    It is 141, as shells have it, if whoever read the output has gone: what was asked for is done.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()  # what cannot be written is told here, where it has a code
+        return code
     except KeyboardInterrupt:
         left = (
             "no half of a bundle is left"
@@ -49,13 +58,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         print(f"\nstopped; {left}", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        _drop_output()
+        return _READER_GONE
     except OSError as error:
+        _drop_output()
         where = f"{error.filename}: " if error.filename else ""
         print(f"{parser.prog} {options.verb}: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except _explained() as error:
         print(f"{parser.prog} {options.verb}: {error}", file=sys.stderr)
         return 1
+
+
+def _drop_output() -> None:
+    """Let go of output that cannot be written: Python would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -86,8 +107,14 @@ def _enroll(options: argparse.Namespace) -> int:
         root=options.out,
         seed=options.seed,
     )
-    print(bundle, flush=True)  # whatever becomes of the report: it is in force
-    print(f"report: {report.render(bundle)}", file=sys.stderr)
+    try:
+        print(bundle, flush=True)  # whatever becomes of the report: it is in force
+    except OSError:
+        _drop_output()
+        print(f"{bundle} is in force; standard output does not take its name", file=sys.stderr)
+        raise
+    finally:
+        print(f"report: {report.render(bundle)}", file=sys.stderr)
     return 0
 
 

@@ -40,8 +40,9 @@ examples:
   python -m serving.client variants --count 9 --mode between --image two.png --image two-b.png
   python -m serving.client variants --help
 
-exit code: 0 answered, 1 refused by the server, 2 wrong usage or unreadable file, 3 no answer
-(no server there, not ready, or not in time), 130 after Ctrl-C
+exit code: 0 answered, 1 refused by the server, 2 wrong usage or a file that cannot be read or
+written, 3 no answer (no server there, not ready, or not in time), 130 after Ctrl-C, 141 whoever
+read the output has gone
 """
 
 
@@ -66,6 +67,9 @@ beside the pictures, attributes.csv says what each of them measures
 """
 
 
+# What shells report of those that a closed pipe ends.
+_READER_GONE = 141
+
 _TOKEN = re.compile(r"[!-~]+")
 
 
@@ -77,17 +81,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        code = _run(options)
+        sys.stdout.flush()  # what cannot be written is told here, where it has a code
+    except KeyboardInterrupt:
+        return _fail("\nstopped", 130)
+    except BrokenPipeError:
+        _drop_output()
+        return _READER_GONE
+    except OSError as error:
+        _drop_output()
+        return _fail(str(error), 2)
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
         with _connect(options) as client:
             options.command(client, options)
-    except (_Usage, OSError) as error:
+    except _Usage as error:
         return _fail(str(error), 2)
     except (Unavailable, DeadlineExceeded) as error:
         return _fail(str(error), 3)
     except CallFailed as error:
         return _fail(_explain(error, _sent(options)), 1)
-    except KeyboardInterrupt:
-        return _fail("\nstopped", 130)
     return 0
+
+
+def _drop_output() -> None:
+    """Let go of output that cannot be written: Python would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _connect(options: argparse.Namespace) -> Client:

@@ -1,6 +1,9 @@
 """From a picture to a bundle, and what happens when it is stopped on the way."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +206,54 @@ def test_where_nothing_can_be_written_is_known_at_once(
 
     assert main(["enroll", str(SAMPLES / "two.jpg"), "--profile", "a", "--out", str(out)]) == 1
     assert f"{out}: Not a directory" in capsys.readouterr().err
+
+
+def told_of(folder: Path, output: int) -> subprocess.CompletedProcess[str]:
+    """Enrol at the command line what lies there, with this as standard output, in a process."""
+    code = (
+        "import sys; from training import data, pipeline\n"
+        "from training.__main__ import main\n"
+        "data.load_background = lambda mnist: None\n"
+        "pipeline.enrol = lambda pictures, **how: pictures[0]\n"
+        "sys.exit(main(['enroll', sys.argv[1], '--profile', 'sample']))"
+    )
+    (folder / bundle.REPORT / report.PAGE).unlink(missing_ok=True)
+    return subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_bundle_whose_name_nobody_reads(enrolled: Path) -> None:
+    """It is in force all the same: where it is and its report are told elsewhere."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = told_of(enrolled, writing)
+    os.close(writing)
+
+    page = enrolled / bundle.REPORT / report.PAGE
+    assert page.exists()
+    assert done.returncode == 141
+    assert done.stderr.splitlines() == [
+        f"{enrolled} is in force; standard output does not take its name",
+        f"report: {page}",
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_bundle_whose_name_cannot_be_written(enrolled: Path) -> None:
+    """The same, and the reason is told."""
+    with open("/dev/full", "w") as full:
+        done = told_of(enrolled, full.fileno())
+
+    assert (enrolled / bundle.REPORT / report.PAGE).exists()
+    assert done.returncode == 1
+    assert f"{enrolled} is in force" in done.stderr
+    assert done.stderr.endswith("python -m training enroll: No space left on device\n")
 
 
 @pytest.mark.parametrize(

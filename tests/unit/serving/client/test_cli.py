@@ -1,6 +1,8 @@
 """What the command line refuses before it connects, and how it ends when it is stopped."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,46 @@ def test_ctrl_c_is_one_line(
 
     assert main(["profiles", "--target", NOBODY]) == 130
     assert capsys.readouterr().err == "\nstopped\n"
+
+
+def in_a_process(output: int, unbuffered: str) -> subprocess.CompletedProcess[str]:
+    """List two profiles, with this as the standard output of a process that has ended then."""
+    code = (
+        "import sys; from serving.client import cli, Client, Profile\n"
+        "profile = Profile('hand', '1', 2, 'digest', 0, 'default', 1, 4, {})\n"
+        "Client.profiles = lambda client: (profile,) * 2\n"
+        "sys.exit(cli.main(['profiles', '--json']))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_error(unbuffered: str) -> None:
+    """As in ``... --json | head -1``: nothing is told, and the code is that of a closed pipe."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = in_a_process(writing, unbuffered)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_told(unbuffered: str) -> None:
+    """A full disk is one sentence, where success was claimed or Python complained at its end."""
+    with open("/dev/full", "w") as full:
+        done = in_a_process(full.fileno(), unbuffered)
+
+    assert (done.returncode, done.stderr) == (2, "[Errno 28] No space left on device\n")
 
 
 @pytest.mark.parametrize("option", ["--profile", "--target"])
