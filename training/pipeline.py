@@ -170,8 +170,10 @@ def read_picture(path: Path) -> Images:
     """
     try:
         return decode(path.read_bytes(), ImageLimits())
-    except (BadImage, OSError) as error:
+    except BadImage as error:
         raise BadImage(f"{path}: {error}") from error
+    except OSError as error:
+        raise BadImage(f"{path}: {error.strerror}") from error
 
 
 def to_form(path: Path, grey: Images) -> Images:

@@ -90,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _READER_GONE
     except OSError as error:
         _drop_output()
-        return _fail(str(error), 2)
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 2)
     return code
 
 
@@ -167,9 +168,10 @@ def _classify(client: Client, options: argparse.Namespace) -> None:
 
 
 def _variants(client: Client, options: argparse.Namespace) -> None:
-    answer = client.variants(options.count, _mode(options), options.seed, options.profile)
+    mode = _mode(options)
     out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)  # first: where nothing can be written, nothing need be drawn
+    answer = client.variants(options.count, mode, options.seed, options.profile)
     paths = [out / f"{place:04}.png" for place in range(len(answer.images))]
     for path, image in zip(paths, answer.images, strict=True):
         path.write_bytes(encode_png(image))
@@ -190,6 +192,13 @@ def _variants(client: Client, options: argparse.Namespace) -> None:
         return
     print(f"{len(paths)} pictures in {out}, all of them on {sheet}{_redrawn(answer)}")
     print(f"profile {answer.profile}, version {answer.version}, seed {answer.seed}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise _Usage(f"{folder}: expected a folder, found a file") from error
 
 
 def _write_table(target: Path, paths: Sequence[Path], rows: Sequence[dict[str, float]]) -> None:

@@ -288,7 +288,7 @@ def test_a_seed_that_no_generator_takes(seed: str, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["enroll", "nowhere.png", "--profile", "a"], "nowhere.png"),
+        (["enroll", "nowhere.png", "--profile", "a"], "enroll: nowhere.png: No such file"),
         (["enroll", str(SAMPLES / "two.jpg"), "--profile", "../a"], "profile: expected"),
         (["report", "nowhere"], "expected the folder of a bundle"),
         (["enroll", "x.png", "--profile", "a", "--mnist", "nowhere"], "train-images-idx3-ubyte"),

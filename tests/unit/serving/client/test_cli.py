@@ -65,7 +65,7 @@ def test_output_that_cannot_be_written_is_told(unbuffered: str) -> None:
     with open("/dev/full", "w") as full:
         done = in_a_process(full.fileno(), unbuffered)
 
-    assert (done.returncode, done.stderr) == (2, "[Errno 28] No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, "No space left on device\n")
 
 
 @pytest.mark.parametrize("option", ["--profile", "--target"])
@@ -148,3 +148,33 @@ def test_files_for_tls_that_hold_something_else(
         main([*words, str(pair.certificate), "--tls-key", str(pair.key), "--tls-ca", str(text)])
         == 3
     )
+
+
+def test_files_that_are_not_there_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of a person: no number of the system's, and no quotes."""
+    none = tmp_path / "none"
+    for words in (
+        ["classify", str(none)],
+        ["profiles", "--token-file", str(none)],
+        ["profiles", "--tls-ca", str(none)],
+    ):
+        assert main([*words, "--target", NOBODY]) == 2
+        assert capsys.readouterr().err == f"{none}: No such file or directory\n"
+
+
+def test_where_no_picture_can_be_written_is_known_before_any_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file in the folder's place is told at once, and stays as it is."""
+    monkeypatch.delattr(Client, "variants")
+    file = tmp_path / "README.md"
+    file.write_text("read me")
+    words = ["variants", "--count", "1", "--target", NOBODY, "--out"]
+
+    assert main([*words, str(file)]) == 2
+    assert capsys.readouterr().err == f"{file}: expected a folder, found a file\n"
+    assert main([*words, str(file / "more")]) == 2
+    assert capsys.readouterr().err == f"{file / 'more'}: Not a directory\n"
+    assert file.read_text() == "read me"
