@@ -52,13 +52,22 @@ def plan(request: pb.GenerateVariantsRequest, seed: int, given: Posterior | None
 def violations(request: pb.GenerateVariantsRequest, limits: Limits) -> list[tuple[str, str]]:
     """Return what the mode asks for and may not, as pairs of field and problem."""
     found = [
-        (field, f"expected {bounds.least:g} to {bounds.most:g}, found {value:g}")
+        (field, f"expected {bounds.least:g} to {bounds.most:g}, found {_told(value, bounds)}")
         for field, value, bounds in _numbers(request, limits)
         if not bounds.least <= value <= bounds.most  # NaN too
     ]
     if request.WhichOneof("mode") == "attributes":
         found += _unclear(request.attributes)
     return found
+
+
+def _told(value: float, bounds: Range) -> str:
+    """Return a number out of bounds in so many digits, six or more, that it is out of them."""
+    for digits in range(6, 17):
+        text = f"{value:.{digits}g}"
+        if not bounds.least <= float(text) <= bounds.most:  # NaN too
+            return text
+    return repr(value)
 
 
 def _base(
