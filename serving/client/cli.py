@@ -332,7 +332,10 @@ def _parser() -> argparse.ArgumentParser:
         help="(default: %(default)s)",
     )
     shared.add_argument(
-        "--timeout", type=_seconds, default=30.0, help="seconds for the call (default: %(default)s)"
+        "--timeout",
+        type=_seconds,
+        default=30.0,
+        help=f"seconds for the call, {MAX_SECONDS} at most (default: %(default)s)",
     )
     shared.add_argument("--json", action="store_true", help="one JSON object a line")
     _add_security(shared)

@@ -46,8 +46,8 @@ Picture: TypeAlias = "bytes | NDArray[np.uint8]"
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
-MAX_SECONDS = 3600
-"""More than any call takes, and less than what gRPC's clocks cannot hold."""
+MAX_SECONDS = 60
+"""After which gRPC ends a call, whatever its deadline: so says the file of ``_SERVICE_CONFIG``."""
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -171,7 +171,7 @@ class Client:
 
         Args:
             target: HOST:PORT; ``dns:///HOST:PORT`` spreads calls over every address of the host.
-            timeout: seconds that a call may take, retries included; not more than 60.
+            timeout: seconds that a call may take, retries included; ``MAX_SECONDS`` at most.
             tls: ``None`` = without.
             token: bearer token to send with each call, readable on the way without TLS; empty =
                 none.

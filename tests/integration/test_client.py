@@ -96,8 +96,8 @@ def test_what_is_no_picture_and_no_mode(client: Client) -> None:
             client.classify(pictures_given)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"mode: expected one of Prior, .*, found 'prior'"):
         client.variants(1, "prior")  # type: ignore[arg-type]
-    for timeout in (None, 0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="timeout: expected seconds, 0 to 3600, found"):
+    for timeout in (None, 0, 61, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="timeout: expected seconds, 0 to 60, found"):
             Client(timeout=timeout)  # type: ignore[arg-type]
 
 
@@ -312,8 +312,9 @@ def test_command_refuses_what_does_not_go_together(
     assert "expected a value (3.2, =-10), a change" in capsys.readouterr().err
     for wrong, problem in (
         (["--count", "x"], "expected a whole number, .* found 'x'"),
-        (["--timeout", "0"], "expected seconds, 0 to 3600, found '0'"),
-        (["--timeout", "soon"], "expected seconds, 0 to 3600, found 'soon'"),
+        (["--timeout", "0"], "expected seconds, 0 to 60, found '0'"),
+        (["--timeout", "100"], "expected seconds, 0 to 60, found '100'"),
+        (["--timeout", "soon"], "expected seconds, 0 to 60, found 'soon'"),
     ):
         with pytest.raises(SystemExit):
             main([*words, *wrong])
