@@ -45,7 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 141, as shells have it, if whoever read the output has gone: what was asked for is done.
     """
     parser = _parser()
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:  # after --help, which is output like any other
+        _drop_output()
+        raise
     try:
         code = _run(options)
         sys.stdout.flush()  # what cannot be written is told here, where it has a code

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import dataclasses
+import io
 import json
 import os
 import re
@@ -79,7 +80,14 @@ class _Usage(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may be no text; it is given back as it came, as ``ls`` does.
+        sys.stdout.reconfigure(errors="surrogateescape")
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit:  # after --help, which is output like any other
+        _drop_output()
+        raise
     try:
         code = _run(options)
         sys.stdout.flush()  # what cannot be written is told here, where it has a code

@@ -28,34 +28,39 @@ def test_ctrl_c_is_one_line(
     assert capsys.readouterr().err == "\nstopped\n"
 
 
-def in_a_process(output: int, unbuffered: str) -> subprocess.CompletedProcess[str]:
-    """List two profiles, with this as the standard output of a process that has ended then."""
-    code = (
-        "import sys; from serving.client import cli, Client, Profile\n"
-        "profile = Profile('hand', '1', 2, 'digest', 0, 'default', 1, 4, {})\n"
-        "Client.profiles = lambda client: (profile,) * 2\n"
-        "sys.exit(cli.main(['profiles', '--json']))"
-    )
+LISTED = (
+    "import sys; from serving.client import cli, Client, Profile\n"
+    "name = sys.argv.pop()\n"
+    "profile = Profile(name, '1', 2, 'digest', 0, 'default', 1, 4, {})\n"
+    "Client.profiles = lambda client: (profile,) * 2\n"
+    "sys.exit(cli.main())"
+)
+
+
+def in_a_process(
+    output: int, *words: str, name: str = "hand", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command that lists two profiles of this name, with this as standard output."""
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", LISTED, *words, name],
         stdout=output,
         stderr=subprocess.PIPE,
-        text=True,
         check=False,
-        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        env=os.environ | environment,
     )
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_has_gone_is_no_error(unbuffered: str) -> None:
+@pytest.mark.parametrize(("words", "code"), [(["profiles", "--json"], 141), (["--help"], 0)])
+def test_a_reader_that_has_gone_is_no_error(words: list[str], code: int, unbuffered: str) -> None:
     """As in ``... --json | head -1``: nothing is told, and the code is that of a closed pipe."""
     reading, writing = os.pipe()
     os.close(reading)
 
-    done = in_a_process(writing, unbuffered)
+    done = in_a_process(writing, *words, PYTHONUNBUFFERED=unbuffered)
     os.close(writing)
 
-    assert (done.returncode, done.stderr) == (141, "")
+    assert (done.returncode, done.stderr) == (code, b"")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -63,9 +68,19 @@ def test_a_reader_that_has_gone_is_no_error(unbuffered: str) -> None:
 def test_output_that_cannot_be_written_is_told(unbuffered: str) -> None:
     """A full disk is one sentence, where success was claimed or Python complained at its end."""
     with open("/dev/full", "w") as full:
-        done = in_a_process(full.fileno(), unbuffered)
+        done = in_a_process(full.fileno(), "profiles", PYTHONUNBUFFERED=unbuffered)
 
-    assert (done.returncode, done.stderr) == (2, "No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, b"No space left on device\n")
+
+
+def test_names_that_are_no_text_are_given_back() -> None:
+    """A file of an old disk has such a name; what came of its picture is told all the same."""
+    done = in_a_process(
+        subprocess.PIPE, "profiles", name=os.fsdecode(b"\xff"), PYTHONIOENCODING="utf-8:strict"
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[1].startswith(b"\xff")
 
 
 @pytest.mark.parametrize("option", ["--profile", "--target"])
