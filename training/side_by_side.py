@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tqdm import tqdm
@@ -19,6 +20,15 @@ def serve_parent() -> None:
     """Begin a process for another's jobs: Ctrl-C is for that one to see to, and it is its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def end(processes: Iterable[BaseProcess]) -> None:
+    """End processes whatever they do, a job may take minutes, and return when they are gone."""
+    started = [process for process in processes if process.pid is not None]
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.join()
 
 
 def run_all(
@@ -43,8 +53,8 @@ def run_all(
     context = multiprocessing.get_context("spawn")
     bar = tqdm(total=of, initial=of - len(jobs), desc=title, unit=unit)
     with bar, ProcessPoolExecutor(processes, context, serve_parent) as pool:
-        futures = [pool.submit(work, *job) for job in jobs]
         try:
+            futures = [pool.submit(work, *job) for job in jobs]
             for future in as_completed(futures):
                 future.result()
                 bar.update()
@@ -55,8 +65,7 @@ def run_all(
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()  # a job may take minutes
+            end(multiprocessing.active_children())
             raise
 
 

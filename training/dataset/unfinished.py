@@ -149,16 +149,24 @@ def unfinished(
             is_done = current is not None and not current.folder.exists()
             is_empty = current is not None and current.progress.blocks == 0
             if is_done or is_empty:
-                shutil.rmtree(_home(out))
+                _remove(_home(out))
 
 
 def _home(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
+def _remove(home: Path) -> None:
+    """Remove it in an order in which what is left, stopped halfway, is begun anew."""
+    (home / _PROGRESS).unlink(missing_ok=True)
+    shutil.rmtree(home / _SET, ignore_errors=True)
+    shutil.rmtree(home)
+
+
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    if home.exists() and not (home / _LOCK).is_file():
+    is_empty = home.is_dir() and not any(home.iterdir())  # stopped before there was a lock
+    if home.exists() and not is_empty and not (home / _LOCK).is_file():
         raise DatasetError(f"{home}: expected an unfinished set or nothing, found something else")
     home.mkdir(parents=True, exist_ok=True)
     with (home / _LOCK).open("ab") as lock:

@@ -5,11 +5,12 @@ it, whatever ends that. Only so many blocks are under way that memory does not g
 """
 
 import multiprocessing
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from training.dataset.formats import FORMATS
 from training.dataset.order import Order
 from training.dataset.parts import Artist, Drawer, Drawing, Part, Written
 from training.dataset.split import TRAIN, VALIDATION, is_validation
-from training.side_by_side import serve_parent
+from training.side_by_side import end, serve_parent
 
 _AHEAD = 2  # blocks under way for each process
 
@@ -62,27 +63,20 @@ def in_order(task: Task, blocks: range, processes: int) -> Generator[Written, No
         for block in blocks:
             yield draw_block(task, drawer, block)
         return
-    with ProcessPoolExecutor(
-        min(processes, max(len(blocks), 1)),
-        multiprocessing.get_context("spawn"),
-        _start,
-        (task,),
-    ) as pool:
-        under_way: deque[Future[Written]] = deque()
-        try:
-            for block in blocks:
-                under_way.append(pool.submit(_draw, block))
-                if len(under_way) == _AHEAD * processes:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        except BrokenProcessPool as error:
-            raise DatasetError(
-                "a drawing process was ended, perhaps for want of memory; the same command goes "
-                "on where this one stopped, fewer --workers need less"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with _at_work(task, min(processes, max(len(blocks), 1))) as (asked, answers):
+        ahead = _AHEAD * processes
+        for block in blocks[:ahead]:
+            asked.put(block)
+        come: dict[int, Written | Exception] = {}
+        for place, block in enumerate(blocks):
+            while block not in come:
+                come.update(_receive(answers))
+            written = come.pop(block)
+            if isinstance(written, Exception):
+                raise written
+            for further in blocks[place + ahead : place + ahead + 1]:
+                asked.put(further)
+            yield written
 
 
 def _divide(drawing: Drawing, order: Order, block: int) -> Iterator[Part]:
@@ -101,23 +95,55 @@ def _divide(drawing: Drawing, order: Order, block: int) -> Iterator[Part]:
             )
 
 
-class _Worker:
-    """What a process of its own keeps between blocks."""
+@contextmanager
+def _at_work(task: Task, count: int) -> Iterator[tuple["SimpleQueue[int]", Sequence[Connection]]]:
+    """Lend processes that draw the blocks asked for; when it is left, they are gone.
 
-    task: Task
-    drawer: Drawer | None = None
-
-
-def _start(task: Task) -> None:
-    serve_parent()
-    _Worker.task = task
-
-
-def _draw(block: int) -> Written:
-    task = _Worker.task
+    They neither write anything afterwards nor are waited for. Each answers on a line of its own,
+    which breaks where it is ended, however far it got with its answer.
+    """
+    context = multiprocessing.get_context("spawn")
+    asked: SimpleQueue[int] = context.SimpleQueue()
+    answers, processes = [], []
     try:
-        if _Worker.drawer is None:
-            _Worker.drawer = task.artist.open(task.order)
-        return draw_block(task, _Worker.drawer, block)
-    except OnehandError as error:  # some of them cannot be sent to another process
-        raise DatasetError(str(error)) from error
+        for _ in range(count):
+            answer, far_end = context.Pipe(duplex=False)
+            process = context.Process(target=_serve, args=(task, asked, far_end), daemon=True)
+            answers.append(answer)
+            processes.append(process)
+            process.start()
+            far_end.close()  # held by that process alone
+        yield asked, answers
+    finally:
+        end(processes)
+
+
+def _receive(answers: Sequence[Connection]) -> dict[int, Written | Exception]:
+    """Wait for at least one answer; return what came of which block."""
+    ready = wait(answers)
+    try:
+        return dict(answer.recv() for answer in answers if answer in ready)
+    except (EOFError, OSError) as error:
+        raise DatasetError(
+            "a drawing process was ended, perhaps for want of memory; the same command goes "
+            "on where this one stopped, fewer --workers need less"
+        ) from error
+
+
+def _serve(task: Task, asked: "SimpleQueue[int]", answer: Connection) -> None:
+    """Draw what is asked for, in a process of its own, until it is ended."""
+    serve_parent()
+    opened = cache(partial(task.artist.open, task.order))
+    with suppress(BrokenPipeError):  # nobody waits any more
+        while True:
+            block = asked.get()
+            answer.send((block, _attempt(task, opened, block)))
+
+
+def _attempt(task: Task, opened: Callable[[], Drawer], block: int) -> Written | Exception:
+    try:
+        return draw_block(task, opened(), block)
+    except (OnehandError, DatasetError) as error:  # some cannot be sent to another process
+        return DatasetError(str(error))
+    except OSError as error:
+        return error

@@ -4,7 +4,12 @@ import csv
 import fcntl
 import hashlib
 import json
+import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import time
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -318,10 +323,67 @@ def test_a_process_that_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", [DatasetError, Unsendable])
 def test_a_model_that_fails(tmp_path: Path, processes: int, fault: type[Exception]) -> None:
     """What a model raises is told, wherever it is raised, and nothing is left behind."""
-    with pytest.raises(DatasetError, match="stopped"):
+    with pytest.raises(DatasetError, match=r"stopped('\))?$"):
         make(order(), Scribbler(stop=1, fault=fault), tmp_path / "set", processes)
 
     assert left_over(tmp_path) == []
+    assert multiprocessing.active_children() == []  # which would go on writing there
+
+
+_SLOW = """
+import sys, time
+from pathlib import Path
+from tests.artists import HAND, Scribbler
+from training.dataset.make import make
+from training.dataset.order import Order
+
+class Sleeper(Scribbler):
+    def open(self, order):
+        Path(sys.argv[1], "begun").touch()
+        time.sleep(600)
+
+if __name__ == "__main__":
+    try:
+        make(Order(HAND, 10_000), Sleeper(), Path(sys.argv[1], "set"), processes=2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+elif sys.argv[2] == "importing":
+    Path(sys.argv[1], "begun").touch()
+    time.sleep(5)
+"""
+
+
+@pytest.mark.parametrize("when", ["drawing"])
+def test_ctrl_c_does_not_wait(tmp_path: Path, when: str) -> None:
+    """Processes that take minutes for a block end at once, without a word or a trace."""
+    script = tmp_path / "slow.py"
+    script.write_text(_SLOW)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path), when],
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # which a terminal's Ctrl-C reaches as a whole
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    end = time.monotonic() + 30
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert left_over(tmp_path) == ["begun", "slow.py"]
+
+
+def test_an_empty_unfinished_set(tmp_path: Path) -> None:
+    """Who is stopped just after making the folder can give the same command again."""
+    (tmp_path / "set.partial").mkdir()
+
+    make(order(count=20), Scribbler(), tmp_path / "set")
+
+    assert left_over(tmp_path) == ["set"]
 
 
 @pytest.mark.parametrize(("form", "scarce"), [("idx", "bytes"), ("png", "bytes"), ("png", "files")])
