@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -20,6 +21,20 @@ def serve_parent() -> None:
     """Begin a process for another's jobs: Ctrl-C is for that one to see to, and it is its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+@contextmanager
+def sparing_children() -> Iterator[None]:
+    """Start processes here: Ctrl-C stays away from them while they are too young to ignore it.
+
+    They inherit what this thread blocks. What makes a queue or a lock for them has to come before:
+    it starts a helper of Python's own, which blocks and unblocks the same.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end(processes: Iterable[BaseProcess]) -> None:
@@ -54,7 +69,8 @@ def run_all(
     bar = tqdm(total=of, initial=of - len(jobs), desc=title, unit=unit)
     with bar, ProcessPoolExecutor(processes, context, serve_parent) as pool:
         try:
-            futures = [pool.submit(work, *job) for job in jobs]
+            with sparing_children():
+                futures = [pool.submit(work, *job) for job in jobs]
             for future in as_completed(futures):
                 future.result()
                 bar.update()

@@ -21,7 +21,7 @@ from training.dataset.formats import FORMATS
 from training.dataset.order import Order
 from training.dataset.parts import Artist, Drawer, Drawing, Part, Written
 from training.dataset.split import TRAIN, VALIDATION, is_validation
-from training.side_by_side import end, serve_parent
+from training.side_by_side import end, serve_parent, sparing_children
 
 _AHEAD = 2  # blocks under way for each process
 
@@ -106,13 +106,14 @@ def _at_work(task: Task, count: int) -> Iterator[tuple["SimpleQueue[int]", Seque
     asked: SimpleQueue[int] = context.SimpleQueue()
     answers, processes = [], []
     try:
-        for _ in range(count):
-            answer, far_end = context.Pipe(duplex=False)
-            process = context.Process(target=_serve, args=(task, asked, far_end), daemon=True)
-            answers.append(answer)
-            processes.append(process)
-            process.start()
-            far_end.close()  # held by that process alone
+        with sparing_children():
+            for _ in range(count):
+                answer, far_end = context.Pipe(duplex=False)
+                process = context.Process(target=_serve, args=(task, asked, far_end), daemon=True)
+                answers.append(answer)
+                processes.append(process)
+                process.start()
+                far_end.close()  # held by that process alone
         yield asked, answers
     finally:
         end(processes)

@@ -55,6 +55,38 @@ def test_jobs_end_with_whoever_waits_for_them(tmp_path: Path, number: signal.Sig
     _wait(lambda: not _is_there(process.pid))
 
 
+_SLOW_TO_START = """
+import sys, time
+from pathlib import Path
+from training.side_by_side import run_all
+
+if __name__ == "__main__":
+    try:
+        run_all(print, [(1,)], of=1, title="trials", unit="trial")
+    except KeyboardInterrupt:
+        sys.exit(130)
+else:
+    Path(sys.argv[1]).touch()
+    time.sleep(5)
+"""
+
+
+def test_ctrl_c_while_processes_start(tmp_path: Path) -> None:
+    """Processes that are still importing have nothing to say about it."""
+    script, log, begun = (tmp_path / name for name in ("slow.py", "log", "begun"))
+    script.write_text(_SLOW_TO_START)
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(begun)], stderr=file, start_new_session=True
+        )
+        _wait(begun.exists)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 130
+
+    _wait(lambda: not _is_there(process.pid))
+    assert "Traceback" not in log.read_text()
+
+
 def _wait(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not condition():

@@ -353,7 +353,7 @@ elif sys.argv[2] == "importing":
 """
 
 
-@pytest.mark.parametrize("when", ["drawing"])
+@pytest.mark.parametrize("when", ["importing", "drawing"])
 def test_ctrl_c_does_not_wait(tmp_path: Path, when: str) -> None:
     """Processes that take minutes for a block end at once, without a word or a trace."""
     script = tmp_path / "slow.py"
