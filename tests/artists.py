@@ -1,5 +1,6 @@
 """A hand that scribbles: quick, different for each row, the same in every process."""
 
+import errno
 import os
 from dataclasses import dataclass
 
@@ -18,6 +19,13 @@ class Unsendable(OnehandError):
 
     def __init__(self, problem: str) -> None:
         super().__init__("scribbles", problem)
+
+
+class NoSpace(OSError):
+    """What the system says when the disk is full."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @dataclass(frozen=True, eq=False)

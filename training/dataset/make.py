@@ -12,7 +12,7 @@ from training.dataset.manifest import compose, describe
 from training.dataset.order import Order
 from training.dataset.parts import Artist
 from training.dataset.room import check_room
-from training.dataset.unfinished import unfinished
+from training.dataset.unfinished import is_begun, unfinished
 from training.dataset.workers import Task, in_order
 
 
@@ -35,10 +35,12 @@ def make(order: Order, artist: Artist, out: Path, processes: int = 1) -> Path:
     except OnehandError as error:
         raise DatasetError(str(error)) from error
     except OSError as error:
-        raise DatasetError(
-            f"{error.filename or out}: {error.strerror}; what is finished is kept, and the same "
-            "command goes on with it"
-        ) from error
+        advice = (
+            "what is finished is kept, and the same command goes on with it"
+            if is_begun(out)
+            else "nothing is finished yet: see to that, or choose another --out, and start anew"
+        )
+        raise DatasetError(f"{error.filename or out}: {error.strerror}; {advice}") from error
     return out
 
 

@@ -14,6 +14,7 @@ write out: after a loss of power, ``sha256sum --check`` on the finished set tell
 
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -150,6 +151,11 @@ def unfinished(
             is_empty = current is not None and current.progress.blocks == 0
             if is_done or is_empty:
                 _remove(_home(out))
+
+
+def is_begun(out: Path) -> bool:
+    """Say whether there is something to go on with, as far as we may look."""
+    return os.access(_home(out) / _PROGRESS, os.F_OK)
 
 
 def _home(out: Path) -> Path:

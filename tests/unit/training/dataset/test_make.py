@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.artists import HAND, Scribbler, Unsendable
+from tests.artists import HAND, NoSpace, Scribbler, Unsendable
 from training.data import load_mnist, read_idx
 from training.dataset import order as orders
 from training.dataset import room
@@ -400,6 +400,29 @@ def test_a_full_disk(
         make(order(format=form), Scribbler(stop=0, fault=AssertionError), tmp_path / "set")
 
     assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "advice"),
+    [(1, "nothing is finished yet"), (BLOCK + 1, "what is finished is kept, and the same command")],
+)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_disk_that_fills_up(tmp_path: Path, processes: int, row: int, advice: str) -> None:
+    """What is said to be kept is there."""
+    artist = Scribbler(stop=row, fault=NoSpace)
+
+    with pytest.raises(DatasetError, match=f"set: No space left on device; {advice}"):
+        make(order(), artist, tmp_path / "set", processes)
+
+    assert left_over(tmp_path) == (["set.partial"] if row > BLOCK else [])
+
+
+def test_a_place_where_nothing_can_be(tmp_path: Path) -> None:
+    """Nothing is said to be kept where nothing could be written."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(DatasetError, match=r"set\.partial: Not a directory; nothing is finished"):
+        make(order(count=20), Scribbler(), tmp_path / "file" / "set")
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
