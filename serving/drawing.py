@@ -240,8 +240,9 @@ def _finish(
         sketch.replace(refused, _sketch(model, plan, again, points))
         missing = np.flatnonzero(~sketch.passes[part])
     if missing.size:
-        problem = _problem(plan, wanted, len(first_missing), wanted[missing[0]])
-        raise CannotDraw(plan.field, problem)
+        row = wanted[missing[0]]
+        problem = _problem(plan, wanted, len(first_missing), row)
+        raise CannotDraw(plan.field, problem, row)
     images, latents, attributes = sketch.images, sketch.latents, sketch.attributes
     yield Drawn(images[part], latents[part], attributes[part], len(first_missing))
 

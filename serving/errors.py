@@ -69,11 +69,13 @@ class CannotDraw(OnehandError):
     Attributes:
         field: of the request that says where.
         problem: how many pictures failed, and what to do.
+        row: number of the first that failed, counted from 0.
     """
 
-    def __init__(self, field: str, problem: str) -> None:
+    def __init__(self, field: str, problem: str, row: int = 0) -> None:
         self.field = field
         self.problem = problem
+        self.row = row
         super().__init__(f"{field}: {problem}")
 
 

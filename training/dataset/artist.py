@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from serving import bundle
-from serving.drawing import draw
-from serving.errors import BundleError
+from serving.drawing import Drawn, draw
+from serving.errors import BundleError, CannotDraw
 from serving.generate import Plan, Prior
 from serving.model import Model
 from training.dataset.errors import DatasetError
@@ -56,7 +56,7 @@ class Bundled:
                 f"{self.folder}: expected the digest {order.hand.digest}, found {loaded.digest}; "
                 "the bundle was replaced meanwhile"
             )
-        return partial(draw, Model(loaded), _plan(order))
+        return partial(_draw, Model(loaded), order)
 
 
 def find(profile: str, models: Path) -> Bundled:
@@ -75,6 +75,19 @@ def find(profile: str, models: Path) -> Bundled:
             f"folder of a bundle, found {profile!r}"
         )
     return Bundled(bundle.current(models / profile))
+
+
+def _draw(model: Model, order: Order, rows: range) -> Drawn:
+    try:
+        return draw(model, _plan(order), rows)
+    except CannotDraw as error:  # in words of a request, which nobody made here
+        options = " and ".join(f"--{span.name}" for span in order.spans)
+        narrower = f"a narrower {options}, or " if options else ""
+        raise DatasetError(
+            f"row {error.row}: expected the digit, found a picture that its classifier doubts, "
+            f"whatever was tried; ask for {narrower}another --temperature, with a small --count "
+            "first"
+        ) from error
 
 
 def _plan(order: Order) -> Plan:

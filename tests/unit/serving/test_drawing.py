@@ -304,9 +304,10 @@ def test_attempts_have_an_end(model: Model, looked_at: list[int]) -> None:
     """Where the digit is nowhere near, a chunk's last attempt is the end of it all."""
     with pytest.raises(
         CannotDraw, match=rf"found 3 that .* and number 5 still after {ATTEMPTS} further attempts"
-    ):
+    ) as refusal:
         draw(model, Around(at(50.0), 1.0, seed=1), range(4, 7))
 
+    assert refusal.value.row == 4
     assert looked_at == [FIRST] * (1 + ATTEMPTS)
 
 

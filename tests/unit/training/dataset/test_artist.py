@@ -18,7 +18,7 @@ from training.__main__ import main
 from training.dataset.artist import find
 from training.dataset.errors import DatasetError
 from training.dataset.make import make
-from training.dataset.order import BLOCK, Order
+from training.dataset.order import BLOCK, Order, Span
 
 
 @pytest.fixture(scope="module")
@@ -120,15 +120,29 @@ def test_an_unknown_profile(models: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "found 'tin'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("spans", "advice"),
+    [
+        ((), "ask for another --temperature"),
+        (
+            (Span("thickness", 2, 4), Span("slant", -20, 20)),
+            "ask for a narrower --thickness and --slant, or another --temperature",
+        ),
+    ],
+)
 def test_a_picture_that_cannot_be_drawn(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spans: tuple[Span, ...],
+    advice: str,
 ) -> None:
-    """When the attempts at a picture are spent, there is no set, and a sentence that says why."""
+    """When the attempts at one are spent, there is no set: which row it is, and what to change."""
     artist = find("tiny", models)
     monkeypatch.setattr(drawing, "ATTEMPTS", 0)
 
-    with pytest.raises(DatasetError, match="that its classifier doubts"):
-        make(Order(artist.hand(), 50), artist, tmp_path / "set")
+    with pytest.raises(DatasetError, match=rf"^row \d+: .* its classifier doubts.*; {advice}"):
+        make(Order(artist.hand(), 50, spans=spans), artist, tmp_path / "set")
 
     assert list(tmp_path.iterdir()) == []
 
