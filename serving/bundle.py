@@ -306,6 +306,18 @@ def current(home: Path) -> Path:
         return home / version
 
 
+def named(path: Path) -> Path:
+    """Return the folder of the version in force if ``path`` is a profile's, else ``path``.
+
+    Either is absolute and has a name. Whether a bundle is there is for ``load`` to say.
+
+    Raises:
+        BundleError: it is the folder of a profile that has no usable ``CURRENT``.
+    """
+    folder = Path(os.path.normpath(path.absolute()))  # so that "." and ".." have names to check
+    return current(folder) if (folder / CURRENT).exists() else folder
+
+
 def check_profile_name(name: str) -> None:
     """Raise BundleError unless ``name`` is safe as a folder, a label and an identifier."""
     if not PROFILE_NAME.fullmatch(name):

@@ -351,7 +351,9 @@ def _add_pretrain(verb: argparse.ArgumentParser) -> None:
 
 def _add_dataset(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "profile", metavar="PROFILE", help="name of a profile of --models, or folder of a bundle"
+        "profile",
+        metavar="PROFILE",
+        help="name of a profile of --models, or folder of a bundle, or of its profile",
     )
     verb.add_argument(
         "--count", type=_positive, required=True, metavar="N", help="number of pictures"

@@ -8,7 +8,6 @@ computed about the model. Equal bundles and records give equal bytes.
 """
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +109,7 @@ def render(folder: Path, benchmark: Path | None = None) -> Path:
         RecordError: the record is missing or damaged; says which file and what to run.
         ReportError: the benchmark is missing, damaged or of another digit; says the same.
     """
-    folder = Path(os.path.normpath(folder.absolute()))  # so that "." and ".." have names to check
-    if (folder / bundle.CURRENT).exists():
-        folder = bundle.current(folder)
+    folder = bundle.named(folder)
     loaded = bundle.load(folder)
     remembered = record.load(folder)
     command = _evaluate(loaded.manifest)

@@ -4,7 +4,6 @@ The picture of row i is the one that ``GenerateVariants`` gives at place i for t
 version, seed and temperature.
 """
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,19 +59,23 @@ class Bundled:
 
 
 def find(profile: str, models: Path) -> Bundled:
-    """Return the bundle of a profile of ``models``, or the one in the folder of that name.
+    """Return the bundle of a profile: of ``models``, or in the folder of that name.
+
+    Args:
+        profile: its name, or the folder of a bundle, or that of a profile.
+        models: folder of all profiles.
 
     Raises:
         BundleError: there is neither, or the profile has no usable version.
     """
-    folder = Path(os.path.normpath(Path(profile).absolute()))  # so that "." has a name to check
+    folder = bundle.named(Path(profile))
     if (folder / bundle.MANIFEST).is_file():
         return Bundled(folder)
     names = [home.name for home in bundle.homes(models)]
     if profile not in names:
         raise BundleError(
             f"profile: expected one of {models} ({', '.join(names) or 'which holds none'}) or the "
-            f"folder of a bundle, found {profile!r}"
+            f"folder of a bundle or of a profile, found {profile!r}"
         )
     return Bundled(bundle.current(models / profile))
 

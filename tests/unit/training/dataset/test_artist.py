@@ -102,11 +102,17 @@ def test_a_folder_will_do(models: Path) -> None:
     assert find(str(folder), Path("nowhere")).hand() == find("tiny", models).hand()
 
 
-def test_this_folder_will_do(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So it can from within."""
+def test_the_folder_of_a_profile_will_do(models: Path) -> None:
+    """Its version in force is meant, as where the profile is named."""
+    assert find(str(models / "tiny"), Path("nowhere")) == find("tiny", models)
+
+
+@pytest.mark.parametrize("folder", [".", ".."])
+def test_this_folder_will_do(models: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """So it can from within, and so can its profile's."""
     monkeypatch.chdir(bundle.current(models / "tiny"))
 
-    assert find(".", Path("nowhere")).open(Order(find("tiny", models).hand(), 1))(range(1))
+    assert find(folder, Path("nowhere")).open(Order(find("tiny", models).hand(), 1))(range(1))
 
 
 def test_an_unknown_profile(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
