@@ -58,9 +58,15 @@ def compose(order: Order, redrawn: int) -> dict[str, Any]:
 
 
 def command(order: Order) -> str:
-    """Return the command that makes the set again, given the bundle."""
+    """Return the command that makes the set again, given the bundle.
+
+    Two folders are the reader's: ``MODELS``, where the profiles are, and ``DIR``. The bundle is
+    named by its folder, so that the command is the same wherever it was, and a newer version of
+    the profile in force changes nothing.
+    """
+    hand = order.hand
     words = [
-        *("python", "-m", "training", "dataset", order.hand.profile),
+        *("python", "-m", "training", "dataset", f"MODELS/{hand.profile}/{hand.version}"),
         *("--count", str(order.count), "--format", order.format),
         *(["--gzip"] if order.gzip else []),
         *("--seed", str(order.seed), "--temperature", repr(order.temperature)),

@@ -78,6 +78,22 @@ def test_processes_change_no_byte(models: Path, tmp_path: Path, options: tuple[s
         assert first.is_dir() or first.read_bytes() == second.read_bytes()
 
 
+def test_the_command_makes_the_set_again(models: Path, tmp_path: Path) -> None:
+    """Given the folders, wherever the bundle was and however it was named: to the byte."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    options = ("--count", "40", "--seed", "7", "--validation", "0.1", "--thickness", "2", "3")
+    folder = bundle.current(models / "tiny")
+    assert run(Path("nowhere"), one, *options, profile=str(folder)) == 0
+
+    command = json.loads((one / "dataset.json").read_bytes())["command"]
+    words = command.replace("MODELS/", f"{models}/").replace("DIR", str(two)).split()
+    assert words[:3] == ["python", "-m", "training"]
+    assert main(words[3:]) == 0
+
+    for file in ("dataset.json", "SHA256SUMS"):
+        assert (one / file).read_bytes() == (two / file).read_bytes()
+
+
 def test_spans_are_filled(models: Path, tmp_path: Path) -> None:
     """Pictures have the attributes that they were given, all over the spans."""
     options = ("--count", "300", "--rotation", "-30", "30")

@@ -181,7 +181,9 @@ def test_manifest(tmp_path: Path, form: str) -> None:
     assert manifest["splits"] == {"train": COUNT - VALIDATION, "validation": VALIDATION}
     assert manifest["redrawn"] == len(range(0, COUNT, 7))
     assert "drawn by a model" in manifest["synthetic"]
-    assert manifest["command"].startswith(f"python -m training dataset tiny --count {COUNT} ")
+    assert manifest["command"].startswith(
+        f"python -m training dataset MODELS/tiny/0123456789ab --count {COUNT} "
+    )
     for pattern in manifest["files"]:
         assert list(made.glob(pattern))
 
