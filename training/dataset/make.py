@@ -50,12 +50,11 @@ def _make(order: Order, artist: Artist, out: Path, processes: int) -> None:
         blocks = range(growing.progress.blocks, order.blocks)
         done = order.pictures(growing.progress.blocks)
         check_room(order, order.count - done, growing.folder)
-        written = in_order(Task(order, artist, growing.folder), blocks, processes)
+        task = Task(order, artist, growing.folder)
         with (
             tqdm(total=order.count, initial=done, desc="dataset", unit="picture") as progress,
-            closing(written),
+            closing(in_order(task, blocks, processes, progress.update)) as written,
         ):
             for block in written:
                 growing.keep(block)
-                progress.update(block.pictures)
         growing.finish(compose(order, growing.progress.redrawn))

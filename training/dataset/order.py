@@ -10,6 +10,9 @@ from training.dataset.errors import DatasetError
 BLOCK = 4096
 """Pictures that are drawn and written together: a multiple of every batch size of the model."""
 
+PART = 256
+"""Pictures drawn between two signs of life: a span of the model, else parts would cost twice."""
+
 MAX_COUNT = 10**9
 MAX_TEMPERATURE = 3.0
 _MAX_DENOMINATOR = 10**6

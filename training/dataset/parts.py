@@ -84,10 +84,8 @@ class Written:
 
     Attributes:
         pieces: of each of its parts.
-        pictures: how many.
-        redrawn: how many of them were drawn more than once.
+        redrawn: how many of its pictures were drawn more than once.
     """
 
     pieces: tuple[Pieces, ...]
-    pictures: int
     redrawn: int

@@ -25,9 +25,10 @@ from training.dataset import order as orders
 from training.dataset import room
 from training.dataset.errors import DatasetError
 from training.dataset.make import make
-from training.dataset.order import BLOCK, Order
+from training.dataset.order import BLOCK, PART, Order
 from training.dataset.parts import Part
 from training.dataset.png import Png
+from training.dataset.workers import Task, in_order
 
 COUNT = 2 * BLOCK + 100
 SHARE = Fraction("0.1")
@@ -151,6 +152,23 @@ def test_processes_change_no_byte(tmp_path: Path, form: str, count: int) -> None
 
     assert contents(one) == contents(two)
     assert left_over(tmp_path) == ["one", "two"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_progress_within_a_block(tmp_path: Path, processes: int) -> None:
+    """A block may take minutes: what is drawn of it is told long before it is done."""
+    told: list[int] = []
+    asked = order(count=BLOCK + 100)
+    written = in_order(Task(asked, Scribbler(), tmp_path), range(2), processes, told.append)
+
+    next(written)
+    before = len(told)
+    next(written)
+    written.close()
+
+    assert before >= BLOCK // PART
+    assert sum(told) == asked.count
+    assert max(told) == PART
 
 
 def test_a_larger_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
