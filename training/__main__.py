@@ -55,12 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # what cannot be written is told here, where it has a code
         return code
     except KeyboardInterrupt:
-        left = (
-            "no half of a bundle is left"
-            if options.verb == "enroll"
-            else "what is finished is kept"
-        )
-        print(f"\nstopped; {left}", file=sys.stderr)
+        print(f"\nstopped; {_left(options)}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         _drop_output()
@@ -81,6 +76,19 @@ def _drop_output() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _left(options: argparse.Namespace) -> str:
+    """Return what there is of a verb that was stopped."""
+    if options.verb == "enroll":
+        return "no half of a bundle is left"
+    if options.verb == "dataset":
+        from training.dataset.order import BLOCK  # noqa: PLC0415
+        from training.dataset.unfinished import is_begun  # noqa: PLC0415
+
+        if not is_begun(options.out.resolve()):
+            return f"nothing is kept, for the first block of {BLOCK} pictures was not finished"
+    return "what is finished is kept"
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from serving import bundle, drawing
 from serving.errors import BundleError
-from serving.generate import Prior
+from serving.generate import Plan, Prior
 from serving.model import Model
 from serving.steering import NAMES
 from tests import bundles
 from training.__main__ import main
+from training.dataset import artist
 from training.dataset.artist import find
 from training.dataset.errors import DatasetError
 from training.dataset.make import make
@@ -199,6 +200,33 @@ def test_wrong_usage(
         run(models, tmp_path / "set", *options)
 
     assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spent", "left"),
+    [(0, "nothing is kept, for the first block of 4096"), (1, "what is finished is kept")],
+)
+def test_ctrl_c_says_what_is_left(
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    spent: int,
+    left: str,
+) -> None:
+    """Nothing is said to be kept before a block is."""
+
+    def stop(asked: Model, plan: Plan, rows: range) -> drawing.Drawn:
+        if rows.start >= spent * BLOCK:
+            raise KeyboardInterrupt
+        return drawing.draw(asked, plan, rows)
+
+    monkeypatch.setattr(artist, "draw", stop)
+
+    assert run(models, tmp_path / "set", "--count", str(2 * BLOCK), profile="quick") == 130
+
+    assert f"stopped; {left}" in capsys.readouterr().err
+    assert (tmp_path / "set.partial").exists() == bool(spent)
 
 
 def test_every_attribute_has_its_option(
