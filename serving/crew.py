@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from serving.deadline import Deadline
 from serving.drawing import Points
-from serving.workers import Observer, Workers
+from serving.workers import Observer, Workers, fail, settle
 
 __all__ = ["Begun", "Crew", "Piece"]
 
@@ -178,14 +178,9 @@ class Crew:
     def _end(self, error: BaseException | None) -> None:
         """Tell the caller, unless it has gone, and let all threads of the crew come to an end."""
         self._is_over = True
-        if answer := self._answer:
-            self._loop.call_soon_threadsafe(_settle, answer, error)
-
-
-def _settle(answer: "asyncio.Future[None]", error: BaseException | None) -> None:
-    if answer.done():  # its caller may have gone meanwhile, or been told of another failure
-        return
-    if error is None:
-        answer.set_result(None)
-    else:
-        answer.set_exception(error)
+        if (answer := self._answer) is None:
+            return
+        if error is None:
+            self._loop.call_soon_threadsafe(settle, answer, None)
+        else:
+            self._loop.call_soon_threadsafe(fail, answer, error)

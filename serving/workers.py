@@ -17,7 +17,7 @@ import structlog
 
 from serving.deadline import Deadline
 
-__all__ = ["CLOSE_SECONDS", "Observer", "Workers"]
+__all__ = ["CLOSE_SECONDS", "Observer", "Workers", "fail", "settle"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -154,9 +154,9 @@ class Workers:
             deadline.check(stage)
             result = job()
         except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits for it
-            loop.call_soon_threadsafe(_fail, answer, error)
+            loop.call_soon_threadsafe(fail, answer, error)
         else:
-            loop.call_soon_threadsafe(_answer, answer, result)
+            loop.call_soon_threadsafe(settle, answer, result)
         finally:
             # An error holds the frames that it came through, and this one would hold the error by
             # its answer. Such a ring lives until the collector of garbage finds it, and with it
@@ -201,11 +201,13 @@ class Workers:
             return None
 
 
-def _answer(future: "asyncio.Future[T]", result: T) -> None:
-    if not future.done():  # its caller may have gone meanwhile
+def settle(future: "asyncio.Future[T]", result: T) -> None:
+    """Give a future its result, on its loop, unless its caller has gone or been told otherwise."""
+    if not future.done():
         future.set_result(result)
 
 
-def _fail(future: "asyncio.Future[T]", error: BaseException) -> None:
+def fail(future: "asyncio.Future[T]", error: BaseException) -> None:
+    """Give it an error likewise."""
     if not future.done():
         future.set_exception(error)

@@ -6,24 +6,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from serving.crew import Begun, Crew, Piece
 from serving.deadline import Deadline
 from serving.drawing import Points
 from serving.errors import DeadlineExpired
-from serving.metrics import Metrics
 from serving.workers import Workers
+from tests.threads import Waits, threads
 
 SPANS = [range(2), range(2, 4), range(4, 8), range(8, 16), range(16, 24)]
 SOON = 60.0
 _EXPIRES = 2.5
-
-
-class Waits(list[float]):
-    """Keeps what it is told."""
-
-    observe = list.append
 
 
 @pytest.fixture
@@ -36,12 +29,6 @@ def workers() -> Iterator[Workers]:
 def helpers() -> Iterator[Workers]:
     """One thread."""
     yield from threads("decoding", 1)
-
-
-def threads(name: str, number: int) -> Iterator[Workers]:
-    made = Workers(name, number, Metrics(CollectorRegistry()).stage["queue"])
-    yield made
-    made.close()
 
 
 def nowhere(rows: range) -> Points:

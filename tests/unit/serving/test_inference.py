@@ -22,6 +22,7 @@ from serving.model import Model
 from serving.profiles import load_profile
 from serving.workers import Workers
 from tests import bundles
+from tests.threads import threads
 
 PLAN = Prior(1.0, seed=1)
 COUNT = 4 * SPAN_ROWS
@@ -44,13 +45,6 @@ def two_workers() -> Iterator[Workers]:
 def helpers() -> Iterator[Workers]:
     """Another."""
     yield from threads("decoding", 1)
-
-
-def threads(name: str, number: int) -> Iterator[Workers]:
-    metrics = Metrics(CollectorRegistry())
-    made = Workers(name, number, metrics.stage["queue"])
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

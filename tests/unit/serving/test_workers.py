@@ -12,12 +12,7 @@ from serving import workers as module
 from serving.deadline import Deadline
 from serving.errors import DeadlineExpired
 from serving.workers import Workers
-
-
-class Waits(list[float]):
-    """Keeps what it is told."""
-
-    observe = list.append
+from tests.threads import Waits
 
 
 class Said(list[str]):
