@@ -127,7 +127,10 @@ class Producer(Contract, frozen=True):
 
 
 class Parity(Contract, frozen=True):
-    """Largest absolute difference between torch and onnxruntime, seen at export."""
+    """Largest differences between torch and onnxruntime, seen at export.
+
+    Absolute, but relative to values beyond 1 (attributes: beyond 1,000).
+    """
 
     tolerance: float
     batches: tuple[int, ...]

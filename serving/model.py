@@ -81,7 +81,8 @@ class Model:
     Attributes:
         latent_size: dimensions of the latent space.
         gate: which latent points' pictures are for the classifier to look at, and which pass.
-        golden_difference: largest absolute difference to the training framework's outputs.
+        golden_difference: largest difference to the training framework's outputs, measured as
+            ``golden`` does.
     """
 
     def __init__(self, bundle: Bundle) -> None:

@@ -1,4 +1,4 @@
-"""The servicer: messages to arrays, arrays to messages, and what a request may ask for.
+"""The servicer: what a request may ask for, and who answers it.
 
 Errors leave by ``raise``; nothing here knows of status codes.
 """

@@ -34,7 +34,7 @@ _PARENT = "traceparent"
 # Version 00 has 55 characters; a later one may have more.
 _MAX_PARENT = 256
 
-# The codes for which the server, not the caller, is to blame.
+# The codes that make a server's span an error, by OpenTelemetry's conventions for gRPC.
 _ERRORS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,

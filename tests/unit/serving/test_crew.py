@@ -82,7 +82,7 @@ async def test_threads_go_on_without_the_event_loop(workers: Workers, helpers: W
     assert len(await whole) == SPANS[-1].stop
 
 
-async def test_points_are_found_while_others_draw(workers: Workers, helpers: Workers) -> None:
+async def test_points_are_found_while_others_draw(helpers: Workers) -> None:
     """Only the first span's by a thread that could draw."""
     found: dict[range, str] = {}
     looked_ahead = threading.Event()

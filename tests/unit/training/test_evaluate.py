@@ -41,7 +41,10 @@ def test_one_enrolment(
 
     assert ("P1" in row.probes) == has_training_set
     assert {"P2", "P3", "P4", "P5", "P6"} <= set(row.probes)
-    assert 0 <= row.figures["auc"].value <= 1
+    own, others = (scores[f"{group}.llr"] for group in ("genuine", "impostors"))
+    higher = (own[:, None] > others).mean() + 0.5 * (own[:, None] == others).mean()
+    assert row.figures["auc"].value == pytest.approx(higher)
+    assert row.trials["genuine"] == len(trial.genuine) == len(own)
     assert ("| - |" in evaluate.format_table([row])) != has_training_set
 
 

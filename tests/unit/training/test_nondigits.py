@@ -34,10 +34,15 @@ def test_letters_are_drawn_with_several_pens() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_picture_of_the_mixture_is_a_digit_of_it(seed: int) -> None:
-    """What is made of digits is none of them any more, and equal generators make equal ones."""
+    """What is made of digits is none of them any more, and hardly any picture is empty.
+
+    Equal generators make equal ones.
+    """
     digits = background().images
     made, again = (nondigits.mixture(digits, np.random.default_rng(seed), 60) for _ in range(2))
 
     assert np.array_equal(made, again)
+    assert (made.shape, made.dtype) == ((60, 28, 28), np.uint8)
+    assert made.any(axis=(1, 2)).mean() > 0.9
     known = {digit.tobytes() for digit in digits}
     assert not known & {picture.tobytes() for picture in made}

@@ -226,14 +226,3 @@ def test_a_line_recovers_the_ratio_of_two_normals() -> None:
 
     assert slope == pytest.approx(10, rel=0.05)
     assert offset == pytest.approx(-4, rel=0.05)
-
-
-def test_pictures_of_no_digit_are_a_function_of_their_seed() -> None:
-    """Equal seeds give equal pictures, uint8 (n, 28, 28), hardly any of them empty."""
-    digits = background().images
-    first, again = (mixture(digits, np.random.default_rng(3), 60) for _ in range(2))
-
-    assert np.array_equal(first, again)
-    assert first.shape == (60, 28, 28)
-    assert first.dtype == np.uint8
-    assert first.any(axis=(1, 2)).mean() > 0.9
