@@ -68,7 +68,7 @@ class StageConfig:
 
     Attributes:
         name: of its files.
-        folds: rests of the writers' numbers, divided by five, that it sees.
+        folds: remainders of the writers' numbers, divided by five, that it sees.
         steps: updates of the whole network.
         cooling: so many of them, the last, in which the learning rates fall to zero.
         rate: factor on the learning rates.

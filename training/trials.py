@@ -2,7 +2,7 @@
 
 Split by writer: validation writers are those whose number is divisible by five. Nothing is ever
 fitted, tuned or calibrated on them; their images are taken out of every background. Choices are
-made on dev writers, whose number leaves a rest of one.
+made on dev writers, whose number leaves a remainder of one.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class WriterDigits:
         return self.by_folds(VALIDATION)
 
     def by_folds(self, *folds: int) -> NDArray[np.bool_]:
-        """Return which images (n,) are by writers whose number leaves one of these rests."""
+        """Return which images (n,) are by writers whose number leaves one of these remainders."""
         return np.isin(self.writers % FOLDS, folds)
 
     def where(self, mask: NDArray[np.bool_]) -> "WriterDigits":

@@ -105,7 +105,7 @@ def single_r2(codes: Floats, values: Floats) -> NDArray[np.float64]:
 
 
 def linear_r2(codes: Floats, values: Floats, ridge: float = 1e-2) -> NDArray[np.float64]:
-    """Return the R2 (v,) with which a straight line through the codes foretells unseen values.
+    """Return the R2 (v,) with which a straight line through the codes predicts unseen values.
 
     Fitted to the even rows, judged on the odd ones; at least 0.
 

@@ -35,7 +35,7 @@ def find_directions(network: Autoencoder, random: np.random.Generator) -> tuple[
     """Return a strip for each attribute, along the direction in which it grows fastest.
 
     Pictures are drawn from the prior and measured; a line is fitted from latent point to measure,
-    with the ridge that foretells best. The score is its R2 on pictures that it was not fitted to,
+    with the ridge that predicts best. The score is its R2 on pictures that it was not fitted to,
     a little kind since the ridge was chosen by it; the values are what the pictures of the strip
     measure.
     """
@@ -86,7 +86,7 @@ def _fit(points: Doubles, values: Doubles, ridge: float) -> tuple[Doubles, float
 
 
 def _r2(points: Doubles, values: Doubles, fold: NDArray[np.int64], ridge: float) -> float:
-    """Return the share of the variance that lines fitted to the other folds foretell."""
+    """Return the share of the variance that lines fitted to the other folds predict."""
     missed = np.empty_like(values)
     for out in range(_FOLDS):
         held = fold == out
