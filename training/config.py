@@ -229,7 +229,7 @@ class Recipe:
     metric: MetricConfig | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the recipe as plain nested values, without the classifier and VAE it does not use."""
+        """Return the recipe as plain nested values, without the networks that it does not use."""
         values = dataclasses.asdict(self)
         del values["metric" if self.metric is None else "cnn"]
         del values["hand" if self.hand is None else "vae"]
