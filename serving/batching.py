@@ -21,7 +21,7 @@ from serving.deadline import Deadline
 from serving.errors import DeadlineExpired
 from serving.metrics import Metrics
 from serving.model import CLASSIFY_ROWS, Verdicts
-from serving.workers import Workers
+from serving.pool import Pool
 
 __all__ = ["Backlog", "Batcher"]
 
@@ -112,15 +112,15 @@ class Backlog:
 class Batcher:
     """The line before one model.
 
-    All of it belongs to the event loop, but for ``_run`` and what that calls. A worker does no
-    more than it must: whenever it takes Python's lock the event loop stops, and what both of them
-    touch travels between the caches of two cores.
+    All of it belongs to the event loop, but for ``_run`` and what that calls. A thread of the pool
+    does no more than it must: whenever it takes Python's lock the event loop stops, and what both
+    of them touch travels between the caches of two cores.
     """
 
     def __init__(
         self,
         classify: Callable[[Images], Verdicts],
-        workers: Workers,
+        pool: Pool,
         backlog: Backlog,
         metrics: Metrics,
     ) -> None:
@@ -128,14 +128,14 @@ class Batcher:
 
         Args:
             classify: the model; called with 1 to ``CLASSIFY_ROWS`` images.
-            workers: whose threads run it.
+            pool: whose threads run it.
             backlog: shared by the lines before all models.
             metrics: told of waits, runs and their sizes.
         """
         self._backlog = backlog
         self._loop = asyncio.get_running_loop()
         self._classify = classify
-        self._workers = workers
+        self._pool = pool
         self._queue = metrics.stage["queue"]
         self._infer = metrics.stage["infer"]
         self._sizes = metrics.microbatch_size
@@ -154,7 +154,7 @@ class Batcher:
         Args:
             rows: at least one.
         """
-        return max(min(self._workers.free, rows // _ALONE_ROWS), math.ceil(rows / CLASSIFY_ROWS))
+        return max(min(self._pool.free, rows // _ALONE_ROWS), math.ceil(rows / CLASSIFY_ROWS))
 
     def classify(self, images: Images, deadline: Deadline) -> "asyncio.Future[Verdicts]":
         """Return, in time, a verdict for each image of shape (n, 28, 28).
@@ -212,9 +212,9 @@ class Batcher:
             if batch:
                 self._running += 1
                 self._ready.append(sum(waiting.seconds for waiting in batch))
-                if self._running <= self._workers.threads:
+                if self._running <= self._pool.threads:
                     self._begin()
-                self._workers.submit(partial(self._run, batch), short=True)
+                self._pool.submit(partial(self._run, batch), short=True)
 
     def _begin(self) -> None:
         """Note that the next batch waits no more."""
@@ -229,8 +229,8 @@ class Batcher:
         if not self._running:
             return True
         if self._rows >= CLASSIFY_ROWS:
-            return self._running < (1 + _READY) * self._workers.threads
-        return len(self._line[0].images) >= _ALONE_ROWS and self._workers.free > 0
+            return self._running < (1 + _READY) * self._pool.threads
+        return len(self._line[0].images) >= _ALONE_ROWS and self._pool.free > 0
 
     def _take(self) -> list[_Waiting]:
         """Return the head of the line without those whom nobody waits for any more."""
@@ -248,7 +248,7 @@ class Batcher:
         return batch
 
     def _run(self, batch: list[_Waiting]) -> None:
-        """Classify a batch in a worker, and hand what came of it back to the loop."""
+        """Classify a batch in a thread, and hand what came of it back to the loop."""
         # It may have waited for a free thread since it was put together.
         begun = time.perf_counter()
         wanted = [

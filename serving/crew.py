@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from serving.deadline import Deadline
 from serving.drawing import Points
-from serving.workers import Observer, Workers, fail, settle
+from serving.pool import Observer, Pool, fail, settle
 
 __all__ = ["Begun", "Crew", "Piece"]
 
@@ -55,8 +55,8 @@ class Crew:
 
     def __init__(
         self,
-        workers: Workers,
-        helpers: Workers,
+        pool: Pool,
+        helpers: Pool,
         queued: Observer,
         deadline: Deadline,
         spans: Iterable[range],
@@ -66,15 +66,15 @@ class Crew:
         """Gather it.
 
         Args:
-            workers: whose threads draw.
+            pool: whose threads draw.
             helpers: whose threads sample.
             queued: told the seconds that each job of drawing waited.
             deadline: checked before each step.
             spans: at least one, in order.
             sample: finds the points of a span.
-            begin: makes ready to draw there; called in the workers' threads, as its steps are.
+            begin: makes ready to draw there; called in the pool's threads, as its steps are.
         """
-        self._workers, self._helpers, self._queued = workers, helpers, queued
+        self._pool, self._helpers, self._queued = pool, helpers, queued
         self._deadline = deadline
         self._sample, self._begin = sample, begin
         self._pieces: dict[range, list[Piece]] = {rows: [] for rows in spans}
@@ -105,7 +105,7 @@ class Crew:
 
     def _enter(self, begun: Begun | None = None) -> None:
         """Get in line for a thread, to go on with a span or to begin one."""
-        self._workers.submit(partial(self._work, begun, time.perf_counter()))
+        self._pool.submit(partial(self._work, begun, time.perf_counter()))
 
     def _work(self, begun: Begun | None, entered: float) -> None:
         """Draw, in a thread, until nothing is left or somebody else waits for it."""
@@ -119,7 +119,7 @@ class Crew:
                     begun = self._step(begun)
                 if self._is_over or not (begun or self._line):
                     return
-                if self._workers.are_wanted:
+                if self._pool.is_wanted:
                     self._enter(begun)
                     return
         except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits for it
@@ -157,7 +157,7 @@ class Crew:
         return None
 
     def _call_others(self) -> None:
-        for _ in range(min(self._workers.threads - 1, len(self._line))):
+        for _ in range(min(self._pool.threads - 1, len(self._line))):
             self._enter()
         if self._line:
             self._helpers.submit(self._look_ahead, short=True)

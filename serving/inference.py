@@ -25,7 +25,7 @@ from serving.locate import locate
 from serving.metrics import Metrics
 from serving.model import Model, Posterior, Verdicts
 from serving.paths import lay
-from serving.workers import Workers
+from serving.pool import Pool
 
 __all__ = ["Encoding", "Inference", "Variants"]
 
@@ -61,13 +61,11 @@ class Encoding:
 class Inference:
     """Runs models, and times every stage of it."""
 
-    def __init__(
-        self, workers: Workers, helpers: Workers, metrics: Metrics, max_wait: float
-    ) -> None:
+    def __init__(self, pool: Pool, helpers: Pool, metrics: Metrics, max_wait: float) -> None:
         """Make it.
 
         Args:
-            workers: whose threads run the models.
+            pool: whose threads run the models.
             helpers: whose threads sample points of many pictures, as far as they come to it before
                 the others.
             metrics: where stages are timed.
@@ -76,7 +74,7 @@ class Inference:
         self._max_wait = max_wait
         self._backlog = Backlog()
         self._too_long = metrics.rejected.labels("wait")
-        self._workers = workers
+        self._pool = pool
         self._helpers = helpers
         self._metrics = metrics
         self._queued = metrics.stage["queue"]
@@ -113,7 +111,7 @@ class Inference:
         Raises:
             DeadlineExpired: the deadline passed first.
         """
-        return await self._workers.run(deadline, self._posterior, model, images)
+        return await self._pool.run(deadline, self._posterior, model, images)
 
     async def lay(
         self, model: Model, images: Images, straight: Between, deadline: Deadline
@@ -123,7 +121,7 @@ class Inference:
         Raises:
             DeadlineExpired: the deadline passed first.
         """
-        return await self._workers.run(deadline, self._lay, model, images, straight)
+        return await self._pool.run(deadline, self._lay, model, images, straight)
 
     async def generate(
         self,
@@ -143,7 +141,7 @@ class Inference:
             CannotDraw: the model does not draw its digit where the plan says.
         """
         crew = Crew(
-            self._workers,
+            self._pool,
             self._helpers,
             self._queued,
             deadline,
@@ -162,7 +160,7 @@ class Inference:
             verdicts: Verdicts = weakly.classify(images)
             return verdicts
 
-        batcher = Batcher(classify, self._workers, self._backlog, self._metrics)
+        batcher = Batcher(classify, self._pool, self._backlog, self._metrics)
         self._batchers[model] = batcher
         return batcher
 

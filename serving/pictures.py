@@ -26,8 +26,8 @@ from serving.images import (
 )
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
+from serving.pool import Pool
 from serving.together import all_of
-from serving.workers import Workers
 
 __all__ = ["PictureReader", "as_images"]
 
@@ -49,22 +49,20 @@ _FORMS = 256
 class PictureReader:
     """Turns the pictures of a request into one array."""
 
-    def __init__(
-        self, limits: ImageLimits, reader: Workers, workers: Workers, metrics: Metrics
-    ) -> None:
+    def __init__(self, limits: ImageLimits, reader: Pool, decoders: Pool, metrics: Metrics) -> None:
         """Make it.
 
         Args:
             limits: what is accepted as a picture.
             reader: whose one thread reads the small pictures of all requests.
-            workers: whose threads read the others.
+            decoders: whose threads read the others.
             metrics: where stages are timed.
         """
         self._limits = limits
         # A file may have a second header that says another size; it is held to the first.
         self._small = replace(limits, max_pixels=min(limits.max_pixels, _SMALL_PIXELS))
         self._reader = reader
-        self._workers = workers
+        self._decoders = decoders
         self._decode = metrics.stage["decode"]
         self._normalise = metrics.stage["normalise"]
 
@@ -101,12 +99,12 @@ class PictureReader:
                 if time.perf_counter() >= end:
                     return
 
-        async def read(workers: Workers, places: deque[int], limits: ImageLimits) -> None:
+        async def read(pool: Pool, places: deque[int], limits: ImageLimits) -> None:
             while places:
-                await workers.run(deadline, take_turn, places, limits)
+                await pool.run(deadline, take_turn, places, limits)
 
-        threads = min(self._workers.threads, len(large))
-        readers = [read(self._workers, large, self._limits) for _ in range(threads)]
+        threads = min(self._decoders.threads, len(large))
+        readers = [read(self._decoders, large, self._limits) for _ in range(threads)]
         await all_of((read(self._reader, small, self._small), *readers))
         violations = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
         if violations:

@@ -7,8 +7,8 @@ import structlog
 
 from serving.cpu import cpu_budget
 from serving.metrics import Metrics
+from serving.pool import CLOSE_SECONDS, Pool
 from serving.settings import Settings
-from serving.workers import CLOSE_SECONDS, Workers
 
 __all__ = ["Threads"]
 
@@ -28,9 +28,9 @@ class Threads:
         computing: those that run models.
     """
 
-    reading: Workers
-    decoding: Workers
-    computing: Workers
+    reading: Pool
+    decoding: Pool
+    computing: Pool
 
     @classmethod
     def start(cls, settings: Settings, metrics: Metrics) -> "Threads":
@@ -49,13 +49,13 @@ class Threads:
         )
         queued = metrics.stage["queue"]
         return cls(
-            reading=Workers("reading", 1, queued),
-            decoding=Workers("decoding", decode_threads, queued),
-            computing=Workers("inference", inference_threads, queued),
+            reading=Pool("reading", 1, queued),
+            decoding=Pool("decoding", decode_threads, queued),
+            computing=Pool("inference", inference_threads, queued),
         )
 
     def close(self) -> None:
         """Drop what waits, and wait for what runs, though not for ever."""
         end = time.monotonic() + CLOSE_SECONDS
-        for workers in (self.reading, self.decoding, self.computing):
-            workers.close(max(end - time.monotonic(), _LEAST_SECONDS))
+        for pool in (self.reading, self.decoding, self.computing):
+            pool.close(max(end - time.monotonic(), _LEAST_SECONDS))

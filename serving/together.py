@@ -15,6 +15,6 @@ async def all_of(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         return await asyncio.gather(*tasks)
     finally:
-        # None is kept here: the error of one holds this frame. See ``Workers._do``.
+        # None is kept here: the error of one holds this frame. See ``Pool._do``.
         while tasks:
             tasks.pop().cancel()

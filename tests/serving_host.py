@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serving.calls import make_task
 from serving.pb import handwriting_pb2_grpc as pb_grpc
+from serving.pool import Pool
 from serving.server import Server, create_server
 from serving.settings import Settings
-from serving.workers import Workers
 
 T = TypeVar("T")
 PATIENCE = 60
@@ -67,8 +67,8 @@ class Running:
         return ended
 
     @contextmanager
-    def held(self, workers: Workers, threads: int) -> Iterator[None]:
-        """Keep all threads of ``workers`` busy, so that what needs them has to wait."""
+    def held(self, pool: Pool, threads: int) -> Iterator[None]:
+        """Keep all threads of ``pool`` busy, so that what needs them has to wait."""
         gate = threading.Event()
         started = threading.Barrier(threads + 1)
 
@@ -77,7 +77,7 @@ class Running:
             gate.wait(PATIENCE)
 
         for _ in range(threads):
-            workers.submit(hold)
+            pool.submit(hold)
         started.wait(PATIENCE)
         try:
             yield

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from serving.workers import Workers
+from serving.pool import Pool
 
 
 class Waits(list[float]):
@@ -11,8 +11,8 @@ class Waits(list[float]):
     observe = list.append
 
 
-def threads(name: str, number: int) -> Iterator[Workers]:
+def threads(name: str, number: int) -> Iterator[Pool]:
     """Lend so many threads, for a fixture."""
-    made = Workers(name, number, Waits())
+    made = Pool(name, number, Waits())
     yield made
     made.close()

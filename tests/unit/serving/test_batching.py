@@ -14,14 +14,14 @@ from serving.deadline import Deadline
 from serving.errors import DeadlineExpired, ModelFault
 from serving.metrics import Metrics
 from serving.model import CLASSIFY_ROWS, Verdicts
-from serving.workers import Workers
+from serving.pool import Pool
 
 Images = NDArray[np.uint8]
 POISON = 255
 
 
 class Hand:
-    """Workers whose jobs run when the test says so, and a model that keeps what it was given."""
+    """A pool whose jobs run when the test says so, and a model that keeps what it was given."""
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
@@ -30,7 +30,7 @@ class Hand:
         self.runs: list[int] = []
         metrics = Metrics(CollectorRegistry())
         self.backlog = Backlog()
-        self.batcher = Batcher(self.classify, cast("Workers", self), self.backlog, metrics)
+        self.batcher = Batcher(self.classify, cast("Pool", self), self.backlog, metrics)
 
     @property
     def free(self) -> int:

@@ -11,7 +11,7 @@ from serving.crew import Begun, Crew, Piece
 from serving.deadline import Deadline
 from serving.drawing import Points
 from serving.errors import DeadlineExpired
-from serving.workers import Workers
+from serving.pool import Pool
 from tests.threads import Waits, threads
 
 SPANS = [range(2), range(2, 4), range(4, 8), range(8, 16), range(16, 24)]
@@ -20,13 +20,13 @@ _EXPIRES = 2.5
 
 
 @pytest.fixture
-def workers() -> Iterator[Workers]:
+def pool() -> Iterator[Pool]:
     """Two threads."""
     yield from threads("inference", 2)
 
 
 @pytest.fixture
-def helpers() -> Iterator[Workers]:
+def helpers() -> Iterator[Pool]:
     """One thread."""
     yield from threads("decoding", 1)
 
@@ -52,18 +52,18 @@ def one_by_one(
     return begin
 
 
-async def test_pieces_are_in_order(workers: Workers, helpers: Workers) -> None:
+async def test_pieces_are_in_order(pool: Pool, helpers: Pool) -> None:
     """Whoever drew them; while nobody else wants a thread, each is waited for once."""
     waits = Waits()
     deadline = Deadline.after(None, SOON)
 
-    pieces = await Crew(workers, helpers, waits, deadline, SPANS, nowhere, one_by_one()).draw()
+    pieces = await Crew(pool, helpers, waits, deadline, SPANS, nowhere, one_by_one()).draw()
 
     assert [int(piece.encoded) for piece in pieces] == list(range(24))
-    assert 1 <= len(waits) <= workers.threads
+    assert 1 <= len(waits) <= pool.threads
 
 
-async def test_threads_go_on_without_the_event_loop(workers: Workers, helpers: Workers) -> None:
+async def test_threads_go_on_without_the_event_loop(pool: Pool, helpers: Pool) -> None:
     """It has other things to do, and may get no core while all of them draw."""
     drawn: list[int] = []
     last = threading.Event()
@@ -74,7 +74,7 @@ async def test_threads_go_on_without_the_event_loop(workers: Workers, helpers: W
             last.set()
 
     deadline = Deadline.after(None, SOON)
-    crew = Crew(workers, helpers, Waits(), deadline, SPANS, nowhere, one_by_one(note))
+    crew = Crew(pool, helpers, Waits(), deadline, SPANS, nowhere, one_by_one(note))
     whole = asyncio.create_task(crew.draw())
     await asyncio.sleep(0)
 
@@ -82,7 +82,7 @@ async def test_threads_go_on_without_the_event_loop(workers: Workers, helpers: W
     assert len(await whole) == SPANS[-1].stop
 
 
-async def test_points_are_found_while_others_draw(helpers: Workers) -> None:
+async def test_points_are_found_while_others_draw(helpers: Pool) -> None:
     """Only the first span's by a thread that could draw."""
     found: dict[range, str] = {}
     looked_ahead = threading.Event()
@@ -97,7 +97,7 @@ async def test_points_are_found_while_others_draw(helpers: Workers) -> None:
         looked_ahead.wait(SOON)
 
     deadline = Deadline.after(None, SOON)
-    only = Workers("single", 1, Waits())
+    only = Pool("single", 1, Waits())
     await Crew(only, helpers, Waits(), deadline, SPANS, sample, one_by_one(note)).draw()
     only.close()
 
@@ -107,7 +107,7 @@ async def test_points_are_found_while_others_draw(helpers: Workers) -> None:
 
 @pytest.mark.parametrize("is_sure", [True, False])
 async def test_where_the_first_span_is_sure_the_others_do_not_wait(
-    workers: Workers, helpers: Workers, is_sure: bool
+    pool: Pool, helpers: Pool, is_sure: bool
 ) -> None:
     """Else it alone is drawn until it is known whether any picture can be had."""
     begun: list[int] = []
@@ -127,13 +127,13 @@ async def test_where_the_first_span_is_sure_the_others_do_not_wait(
 
     deadline = Deadline.after(None, SOON)
     begin = one_by_one(note, is_sure=is_sure)
-    await Crew(workers, helpers, Waits(), deadline, SPANS, nowhere, begin).draw()
+    await Crew(pool, helpers, Waits(), deadline, SPANS, nowhere, begin).draw()
 
     assert another.is_set()
     assert begun == ([] if is_sure else [*SPANS[0]])
 
 
-async def test_helpers_failures_are_the_callers(workers: Workers, helpers: Workers) -> None:
+async def test_helpers_failures_are_the_callers(pool: Pool, helpers: Pool) -> None:
     """Nobody waits for ever for points that could not be found."""
     failed = threading.Event()
 
@@ -147,14 +147,12 @@ async def test_helpers_failures_are_the_callers(workers: Workers, helpers: Worke
         failed.wait(SOON)
 
     deadline = Deadline.after(None, SOON)
-    crew = Crew(workers, helpers, Waits(), deadline, SPANS, sample, one_by_one(note))
+    crew = Crew(pool, helpers, Waits(), deadline, SPANS, sample, one_by_one(note))
     with pytest.raises(ArithmeticError, match="found none"):
         await crew.draw()
 
 
-async def test_nothing_is_drawn_for_a_caller_that_has_gone(
-    workers: Workers, helpers: Workers
-) -> None:
+async def test_nothing_is_drawn_for_a_caller_that_has_gone(pool: Pool, helpers: Pool) -> None:
     """The step that was begun is the last."""
     drawn: list[int] = []
     begun, gone = threading.Event(), threading.Event()
@@ -167,19 +165,19 @@ async def test_nothing_is_drawn_for_a_caller_that_has_gone(
     deadline = Deadline.after(None, SOON)
     begin = one_by_one(note, is_sure=False)
     whole = asyncio.create_task(
-        Crew(workers, helpers, Waits(), deadline, SPANS, nowhere, begin).draw()
+        Crew(pool, helpers, Waits(), deadline, SPANS, nowhere, begin).draw()
     )
     await asyncio.to_thread(begun.wait, SOON)
     whole.cancel()
     await asyncio.gather(whole, return_exceptions=True)
     gone.set()
-    await workers.run(deadline, lambda: None)
-    await workers.run(deadline, lambda: None)  # by the other thread, or after it
+    await pool.run(deadline, lambda: None)
+    await pool.run(deadline, lambda: None)  # by the other thread, or after it
 
     assert drawn == [0]
 
 
-async def test_a_crew_makes_room_for_others(helpers: Workers) -> None:
+async def test_a_crew_makes_room_for_others(helpers: Pool) -> None:
     """A job that comes waits for one step, however much is left of the span."""
     drawn: list[int] = []
     begun, came = threading.Event(), threading.Event()
@@ -190,7 +188,7 @@ async def test_a_crew_makes_room_for_others(helpers: Workers) -> None:
         came.wait(SOON)
 
     deadline = Deadline.after(None, SOON)
-    only = Workers("single", 1, Waits())
+    only = Pool("single", 1, Waits())
     crew = Crew(only, helpers, Waits(), deadline, SPANS, nowhere, one_by_one(note))
     whole = asyncio.create_task(crew.draw())
     await asyncio.to_thread(begun.wait, SOON)
@@ -203,20 +201,20 @@ async def test_a_crew_makes_room_for_others(helpers: Workers) -> None:
     only.close()
 
 
-async def test_a_request_of_one_span_needs_no_helper(workers: Workers, helpers: Workers) -> None:
+async def test_a_request_of_one_span_needs_no_helper(pool: Pool, helpers: Pool) -> None:
     """Most are: a helper would have nothing to do, and hold what was drawn until it knew."""
     done = threading.Event()
     helpers.submit(done.wait)
     deadline = Deadline.after(None, SOON)
-    crew = Crew(workers, helpers, Waits(), deadline, SPANS[:1], nowhere, one_by_one())
+    crew = Crew(pool, helpers, Waits(), deadline, SPANS[:1], nowhere, one_by_one())
     try:
         assert len(await crew.draw()) == SPANS[0].stop
-        assert not helpers.are_wanted
+        assert not helpers.is_wanted
     finally:
         done.set()
 
 
-async def test_nobody_samples_after_the_deadline(helpers: Workers) -> None:
+async def test_nobody_samples_after_the_deadline(helpers: Pool) -> None:
     """Where all threads are busy a helper is the one to find out."""
     now = 0.0
     sampled: list[range] = []
@@ -233,7 +231,7 @@ async def test_nobody_samples_after_the_deadline(helpers: Workers) -> None:
         now += 1
         return nowhere(rows)
 
-    only = Workers("single", 1, Waits())
+    only = Pool("single", 1, Waits())
 
     def note(_row: int) -> None:
         refused.wait(SOON)
@@ -246,7 +244,7 @@ async def test_nobody_samples_after_the_deadline(helpers: Workers) -> None:
     assert len(sampled) == 3
 
 
-async def test_a_span_that_ends_early_is_a_failure(workers: Workers, helpers: Workers) -> None:
+async def test_a_span_that_ends_early_is_a_failure(pool: Pool, helpers: Pool) -> None:
     """Its caller is told, and does not wait for the rest."""
 
     def begin(rows: range, _points: Points) -> Begun:
@@ -254,4 +252,4 @@ async def test_a_span_that_ends_early_is_a_failure(workers: Workers, helpers: Wo
 
     deadline = Deadline.after(None, SOON)
     with pytest.raises(RuntimeError, match="end of the span"):
-        await Crew(workers, helpers, Waits(), deadline, SPANS, nowhere, begin).draw()
+        await Crew(pool, helpers, Waits(), deadline, SPANS, nowhere, begin).draw()

@@ -19,8 +19,8 @@ from serving.generate import Plan, Prior
 from serving.inference import Encoding, Inference
 from serving.metrics import Metrics
 from serving.model import Model
+from serving.pool import Pool
 from serving.profiles import load_profile
-from serving.workers import Workers
 from tests import bundles
 from tests.threads import threads
 
@@ -30,19 +30,19 @@ SOON = 60.0
 
 
 @pytest.fixture
-def workers() -> Iterator[Workers]:
+def pool() -> Iterator[Pool]:
     """One thread."""
     yield from threads("inference", 1)
 
 
 @pytest.fixture
-def two_workers() -> Iterator[Workers]:
+def two_threads() -> Iterator[Pool]:
     """Two threads."""
     yield from threads("inference", 2)
 
 
 @pytest.fixture
-def helpers() -> Iterator[Workers]:
+def helpers() -> Iterator[Pool]:
     """Another."""
     yield from threads("decoding", 1)
 
@@ -61,12 +61,10 @@ def rows_of(drawn: Drawn) -> bytes:
 ROWS = Encoding(rows_of, rows=100)
 
 
-async def test_pieces_come_in_order_with_the_redrawn_counted(
-    workers: Workers, model: Model
-) -> None:
+async def test_pieces_come_in_order_with_the_redrawn_counted(pool: Pool, model: Model) -> None:
     """Whichever span is done first, pictures are in the order of the plan."""
     metrics = Metrics(CollectorRegistry())
-    made = await Inference(workers, workers, metrics, SOON).generate(
+    made = await Inference(pool, pool, metrics, SOON).generate(
         model, PLAN, COUNT - 3, ROWS, Deadline.after(None, SOON)
     )
 
@@ -76,7 +74,7 @@ async def test_pieces_come_in_order_with_the_redrawn_counted(
 
 
 async def test_where_no_point_is_in_doubt_all_threads_begin_at_once(
-    two_workers: Workers, helpers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_threads: Pool, helpers: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And helpers sample for them meanwhile."""
     model = load_profile(bundles.build(tmp_path)).model
@@ -100,7 +98,7 @@ async def test_where_no_point_is_in_doubt_all_threads_begin_at_once(
 
     monkeypatch.setattr(inference, "sample", sample)
     monkeypatch.setattr(inference, "steps", steps)
-    await Inference(two_workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
+    await Inference(two_threads, helpers, Metrics(CollectorRegistry()), SOON).generate(
         model, PLAN, COUNT, ROWS, Deadline.after(None, 2 * SOON)
     )
 
@@ -113,14 +111,14 @@ async def test_verdicts_are_in_the_order_of_the_pictures(tmp_path: Path, rows: i
     """However a request is cut for four threads, each picture has its own verdict."""
     model = load_profile(bundles.build(tmp_path)).model
     metrics = Metrics(CollectorRegistry())
-    workers = Workers("inference", 4, metrics.stage["queue"])
+    pool = Pool("inference", 4, metrics.stage["queue"])
     images = np.random.default_rng(0).integers(0, 256, (rows, 28, 28), dtype=np.uint8)
     try:
-        verdicts = await Inference(workers, workers, metrics, SOON).classify(
+        verdicts = await Inference(pool, pool, metrics, SOON).classify(
             model, images, Deadline.after(None, SOON)
         )
     finally:
-        workers.close()
+        pool.close()
 
     alone = np.concatenate([model.classify(image[None]).llr for image in images])
     assert len(np.unique(alone)) > rows / 2
@@ -128,7 +126,7 @@ async def test_verdicts_are_in_the_order_of_the_pictures(tmp_path: Path, rows: i
 
 
 async def test_where_nothing_can_be_drawn_little_is_tried(
-    two_workers: Workers, helpers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+    two_threads: Pool, helpers: Pool, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first few pictures tell that a request is hopeless, however many threads there are."""
     begun: list[range] = []
@@ -140,7 +138,7 @@ async def test_where_nothing_can_be_drawn_little_is_tried(
 
     monkeypatch.setattr(inference, "steps", fail)
     with pytest.raises(CannotDraw):
-        await Inference(two_workers, helpers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(two_threads, helpers, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, ROWS, Deadline.after(None, SOON)
         )
 
@@ -148,7 +146,7 @@ async def test_where_nothing_can_be_drawn_little_is_tried(
 
 
 async def test_a_failed_span_ends_the_others(
-    workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Spans that have not begun are not drawn any more, and the failure comes out as it is."""
     begun: list[range] = []
@@ -164,17 +162,17 @@ async def test_a_failed_span_ends_the_others(
     monkeypatch.setattr(inference, "steps", fail)
     deadline = Deadline.after(None, SOON)
     with pytest.raises(CannotDraw, match="prior: found too few"):
-        await Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(pool, pool, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, ROWS, deadline
         )
     told.set()
-    await workers.run(deadline, lambda: None)  # after all that were there before
+    await pool.run(deadline, lambda: None)  # after all that were there before
 
     assert len(begun) <= 2
 
 
 async def test_a_failed_request_keeps_nothing_alive(
-    workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch, nobody_collects: None
+    pool: Pool, model: Model, monkeypatch: pytest.MonkeyPatch, nobody_collects: None
 ) -> None:
     """What its caller held goes at once, not when the collector of garbage comes by."""
 
@@ -188,20 +186,20 @@ async def test_a_failed_request_keeps_nothing_alive(
     async def call() -> None:
         plan = Prior(1.0, seed=2)
         held.append(weakref.ref(plan))
-        await Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(pool, pool, Metrics(CollectorRegistry()), SOON).generate(
             model, plan, COUNT, ROWS, Deadline.after(None, SOON)
         )
 
     with contextlib.suppress(CannotDraw):
         await call()
-    await workers.run(Deadline.after(None, SOON), lambda: None)  # after all that were there before
+    await pool.run(Deadline.after(None, SOON), lambda: None)  # after all that were there before
     await asyncio.sleep(0)
 
     assert [plan() for plan in held] == [None]
 
 
 async def test_the_deadline_is_looked_at_before_each_step(
-    workers: Workers, model: Model, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once it has passed, nothing more is drawn, not even of a span that was begun."""
     now = 0.0
@@ -218,13 +216,13 @@ async def test_the_deadline_is_looked_at_before_each_step(
     deadline = Deadline(at=2.5, clock=lambda: now)
 
     with pytest.raises(DeadlineExpired):
-        await Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
+        await Inference(pool, pool, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, ROWS, deadline
         )
     assert len(begun) == 3
 
 
-async def test_others_get_their_turn_before_the_last_piece(workers: Workers, model: Model) -> None:
+async def test_others_get_their_turn_before_the_last_piece(pool: Pool, model: Model) -> None:
     """A request for many pictures does not keep the threads from a job that comes after it."""
     told: list[int] = []
 
@@ -234,14 +232,14 @@ async def test_others_get_their_turn_before_the_last_piece(workers: Workers, mod
 
     deadline = Deadline.after(None, SOON)
     many = asyncio.create_task(
-        Inference(workers, workers, Metrics(CollectorRegistry()), SOON).generate(
+        Inference(pool, pool, Metrics(CollectorRegistry()), SOON).generate(
             model, PLAN, COUNT, Encoding(tell, rows=100), deadline
         )
     )
     while not told:
         await asyncio.sleep(0)
-    in_line = len(told) + workers.threads + 1
-    before = await workers.run(deadline, told.copy)
+    in_line = len(told) + pool.threads + 1
+    before = await pool.run(deadline, told.copy)
     await many
 
     assert len(before) <= in_line

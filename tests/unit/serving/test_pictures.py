@@ -16,7 +16,7 @@ from serving.images import ImageLimits, encode_png, read_forms
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
 from serving.pictures import PictureReader
-from serving.workers import Workers
+from serving.pool import Pool
 from tests import pictures
 
 LIMITS = ImageLimits(max_encoded_bytes=1 << 20, max_pixels=1 << 20)
@@ -31,8 +31,8 @@ def metrics() -> Metrics:
 @pytest.fixture(params=[1, 3])
 def reader(request: pytest.FixtureRequest, metrics: Metrics) -> Iterator[PictureReader]:
     """A reader with one thread for small pictures, and one or three for others."""
-    small = Workers("reading", 1, metrics.stage["queue"])
-    large = Workers("decoding", request.param, metrics.stage["queue"])
+    small = Pool("reading", 1, metrics.stage["queue"])
+    large = Pool("decoding", request.param, metrics.stage["queue"])
     yield PictureReader(LIMITS, small, large, metrics)
     small.close()
     large.close()

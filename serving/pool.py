@@ -17,7 +17,7 @@ import structlog
 
 from serving.deadline import Deadline
 
-__all__ = ["CLOSE_SECONDS", "Observer", "Workers", "fail", "settle"]
+__all__ = ["CLOSE_SECONDS", "Observer", "Pool", "fail", "settle"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Observer(Protocol):
         """Note so many."""
 
 
-class Workers:
+class Pool:
     """Threads that take jobs from two lines by turns: one of short jobs and one of long ones.
 
     So a short job waits for one long one at most, however many are in line, and neither line keeps
@@ -70,13 +70,13 @@ class Workers:
         self._turn = (self._short, self._long)
         self._inboxes: list[Inbox] = [SimpleQueue() for _ in range(threads)]
         self._free = list(self._inboxes)
-        self._pool = [
+        self._members = [
             threading.Thread(
                 target=self._work, args=(inbox,), name=f"onehand-{name}-{i}", daemon=True
             )
             for i, inbox in enumerate(self._inboxes)
         ]
-        for thread in self._pool:
+        for thread in self._members:
             thread.start()
 
     @property
@@ -85,7 +85,7 @@ class Workers:
         return len(self._free)
 
     @property
-    def are_wanted(self) -> bool:
+    def is_wanted(self) -> bool:
         """Return whether a job waits for a thread."""
         return bool(self._short or self._long)
 
@@ -174,9 +174,9 @@ class Workers:
         for inbox in self._inboxes:
             inbox.put(None)
         end = time.monotonic() + seconds
-        for thread in self._pool:
+        for thread in self._members:
             thread.join(max(end - time.monotonic(), 0))
-        if busy := sum(thread.is_alive() for thread in self._pool):
+        if busy := sum(thread.is_alive() for thread in self._members):
             log.warning("threads are still busy", pool=self._name, threads=busy)
 
     def _work(self, inbox: "Inbox") -> None:

@@ -8,10 +8,10 @@ from functools import partial
 
 import pytest
 
-from serving import workers as module
+from serving import pool as module
 from serving.deadline import Deadline
 from serving.errors import DeadlineExpired
-from serving.workers import Workers
+from serving.pool import Pool
 from tests.threads import Waits
 
 
@@ -31,10 +31,10 @@ def at(now: float) -> Deadline:
 async def test_jobs_run_in_threads() -> None:
     """A job runs in a named thread of the pool, and its wait is told."""
     waits = Waits()
-    workers = Workers("test", 1, waits)
+    pool = Pool("test", 1, waits)
 
-    name = await workers.run(at(9), lambda: threading.current_thread().name)
-    workers.close()
+    name = await pool.run(at(9), lambda: threading.current_thread().name)
+    pool.close()
 
     assert name.startswith("onehand-test")
     assert len(waits) == 1
@@ -42,33 +42,33 @@ async def test_jobs_run_in_threads() -> None:
 
 async def test_expired_job_is_not_run() -> None:
     """A job whose deadline has passed when its turn comes is not begun."""
-    workers = Workers("test", 1, Waits())
+    pool = Pool("test", 1, Waits())
     done: list[int] = []
 
     with pytest.raises(DeadlineExpired, match="test"):
-        await workers.run(at(10), done.append, 1)
-    workers.close()
+        await pool.run(at(10), done.append, 1)
+    pool.close()
 
     assert done == []
 
 
 async def test_a_short_job_waits_for_one_long_job_at_most() -> None:
     """It tells its own name where its deadline has passed."""
-    workers = Workers("test", 1, Waits())
+    pool = Pool("test", 1, Waits())
     order: list[int] = []
     held = threading.Event()
-    workers.submit(lambda: held.wait(60))
-    long = [asyncio.ensure_future(workers.run(at(9), order.append, number)) for number in range(4)]
-    short = asyncio.ensure_future(workers.run_short("sketching", at(9), order.append, 9))
+    pool.submit(lambda: held.wait(60))
+    long = [asyncio.ensure_future(pool.run(at(9), order.append, number)) for number in range(4)]
+    short = asyncio.ensure_future(pool.run_short("sketching", at(9), order.append, 9))
     await asyncio.sleep(0)
-    assert workers.free == 0
-    assert workers.are_wanted
+    assert pool.free == 0
+    assert pool.is_wanted
     held.set()
     await asyncio.gather(*long, short)
 
     with pytest.raises(DeadlineExpired, match="sketching"):
-        await workers.run_short("sketching", at(10), order.append, 1)
-    workers.close()
+        await pool.run_short("sketching", at(10), order.append, 1)
+    pool.close()
 
     assert order.index(9) <= 1
 
@@ -76,37 +76,37 @@ async def test_a_short_job_waits_for_one_long_job_at_most() -> None:
 @pytest.mark.parametrize("short", [True, False])
 def test_threads_are_wanted_while_a_job_waits(short: bool) -> None:
     """Whichever of the lines it waits in."""
-    workers = Workers("test", 1, Waits())
+    pool = Pool("test", 1, Waits())
     held, begun = threading.Event(), threading.Event()
 
     def hold() -> None:
         begun.set()
         held.wait(60)
 
-    workers.submit(hold)
+    pool.submit(hold)
     begun.wait(60)
-    before = workers.are_wanted
-    workers.submit(lambda: None, short=short)
-    meanwhile = workers.are_wanted
+    before = pool.is_wanted
+    pool.submit(lambda: None, short=short)
+    meanwhile = pool.is_wanted
     held.set()
-    workers.close()
+    pool.close()
 
     assert (before, meanwhile) == (False, True)
 
 
 async def test_a_failed_job_keeps_nothing_alive(nobody_collects: None) -> None:
     """What the caller held goes at once, not when the collector of garbage comes by."""
-    workers = Workers("test", 1, Waits())
+    pool = Pool("test", 1, Waits())
     held: list[weakref.ref[Waits]] = []
 
     async def call() -> None:
         message = Waits()
         held.append(weakref.ref(message))
-        await workers.run(at(10), message.append, 1)
+        await pool.run(at(10), message.append, 1)
 
     with contextlib.suppress(DeadlineExpired):
         await call()
-    workers.close()
+    pool.close()
     await asyncio.sleep(0)  # the loop lets go of what it has just called
 
     assert [message() for message in held] == [None]
@@ -125,7 +125,7 @@ def test_deadline_is_the_earlier_one() -> None:
 
 def test_lines_take_turns() -> None:
     """Neither many long jobs nor many short ones keep the other kind waiting."""
-    workers = Workers("test", 1, Waits())
+    pool = Pool("test", 1, Waits())
     begin, busy, done = threading.Event(), threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -133,16 +133,16 @@ def test_lines_take_turns() -> None:
         busy.set()
         begin.wait(60)
 
-    workers.submit(hold)
+    pool.submit(hold)
     busy.wait(60)
     for number in range(3):
-        workers.submit(partial(order.append, f"long {number}"))
+        pool.submit(partial(order.append, f"long {number}"))
     for number in range(5):
-        workers.submit(partial(order.append, f"short {number}"), short=True)
-    workers.submit(done.set, short=True)
+        pool.submit(partial(order.append, f"short {number}"), short=True)
+    pool.submit(done.set, short=True)
     begin.set()
     done.wait(60)
-    workers.close()
+    pool.close()
 
     assert order == [
         *("short 0", "long 0", "short 1", "long 1", "short 2", "long 2"),
@@ -152,18 +152,18 @@ def test_lines_take_turns() -> None:
 
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that does not come back from its job does not keep the process."""
-    workers = Workers("test", 1, Waits())
+    pool = Pool("test", 1, Waits())
     begun, gate = threading.Event(), threading.Event()
 
     def stay() -> None:
         begun.set()
         gate.wait(60)
 
-    workers.submit(stay)
+    pool.submit(stay)
     begun.wait(60)
     said = Said()
     monkeypatch.setattr(module, "log", said)
-    workers.close(0.05)
+    pool.close(0.05)
     gate.set()
 
     assert said == ["threads are still busy"]
