@@ -109,29 +109,9 @@ class Pool:
         Raises:
             DeadlineExpired: the deadline passed before the job's turn came.
         """
-        return await self._outcome(self._name, deadline, partial(job, *args, **kwargs), short=False)
-
-    async def run_short(
-        self, stage: str, deadline: Deadline, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Do the same for a short job: however many long ones are in line, it waits for one.
-
-        Args:
-            stage: what the job is, for the caller whose deadline passes before.
-            deadline: as ``run`` has it, and so are the others.
-            job: what to do.
-            args: its arguments.
-            kwargs: and these.
-        """
-        return await self._outcome(stage, deadline, partial(job, *args, **kwargs), short=True)
-
-    async def _outcome(
-        self, stage: str, deadline: Deadline, job: Callable[[], T], *, short: bool
-    ) -> T:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.submit(
-            partial(self._do, job, stage, deadline, time.perf_counter(), answer), short=short
-        )
+        arrived = time.perf_counter()
+        self.submit(partial(self._do, partial(job, *args, **kwargs), deadline, arrived, answer))
         try:
             return await answer
         finally:
@@ -140,7 +120,6 @@ class Pool:
     def _do(
         self,
         job: Callable[[], T],
-        stage: str,
         deadline: Deadline,
         arrived: float,
         answer: "asyncio.Future[T]",
@@ -151,7 +130,7 @@ class Pool:
         self._queued.observe(time.perf_counter() - arrived)
         loop = answer.get_loop()
         try:
-            deadline.check(stage)
+            deadline.check(self._name)
             result = job()
         except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits for it
             loop.call_soon_threadsafe(fail, answer, error)

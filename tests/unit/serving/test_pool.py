@@ -53,21 +53,18 @@ async def test_expired_job_is_not_run() -> None:
 
 
 async def test_a_short_job_waits_for_one_long_job_at_most() -> None:
-    """It tells its own name where its deadline has passed."""
+    """However many of those that somebody waits for are in line before it."""
     pool = Pool("test", 1, Waits())
     order: list[int] = []
     held = threading.Event()
     pool.submit(lambda: held.wait(60))
     long = [asyncio.ensure_future(pool.run(at(9), order.append, number)) for number in range(4)]
-    short = asyncio.ensure_future(pool.run_short("sketching", at(9), order.append, 9))
     await asyncio.sleep(0)
+    pool.submit(partial(order.append, 9), short=True)
     assert pool.free == 0
     assert pool.is_wanted
     held.set()
-    await asyncio.gather(*long, short)
-
-    with pytest.raises(DeadlineExpired, match="sketching"):
-        await pool.run_short("sketching", at(10), order.append, 1)
+    await asyncio.gather(*long)
     pool.close()
 
     assert order.index(9) <= 1
