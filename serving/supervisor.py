@@ -69,8 +69,8 @@ async def _supervise(settings: Settings, workers: int, words: Sequence[str]) -> 
             slots = Slots.create(1 + workers)
             metrics = Metrics(CollectorRegistry(), slots.regions)
             metrics.workers.set(workers)
-            crew = _Crew(workers, claim.port, health_port, slots, metrics, words)
-            show_processes(metrics.registry, crew.living)
+            fleet = _Fleet(workers, claim.port, health_port, slots, metrics, words)
+            show_processes(metrics.registry, fleet.living)
             endpoint = expose_metrics(
                 settings.metrics_host, settings.metrics_port, metrics.registry
             )
@@ -78,8 +78,8 @@ async def _supervise(settings: Settings, workers: int, words: Sequence[str]) -> 
         except OnehandError as error:
             log.error("cannot serve", problem=str(error))
             return 1
-        crew.metrics_port = endpoint.port
-        return await crew.run()
+        fleet.metrics_port = endpoint.port
+        return await fleet.run()
 
 
 class _Worker:
@@ -103,7 +103,7 @@ class _Worker:
         self.is_owed_a_look = False
 
 
-class _Crew:
+class _Fleet:
     """All workers.
 
     Attributes:

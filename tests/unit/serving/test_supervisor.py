@@ -61,16 +61,16 @@ def test_the_supervisor_loads_little() -> None:
 def test_a_worker_that_still_starts_looks_later() -> None:
     """SIGHUP would end a worker that does not wait for it yet; it gets it as soon as it serves."""
     slots = Slots.create(2)
-    crew = supervisor._Crew(1, 1, -1, slots, Metrics(CollectorRegistry(), slots.regions), ())
-    (worker,) = crew._workers
+    fleet = supervisor._Fleet(1, 1, -1, slots, Metrics(CollectorRegistry(), slots.regions), ())
+    (worker,) = fleet._workers
     sent: list[int] = []
     process: Any = SimpleNamespace(send_signal=sent.append)
     worker.process = process
 
-    crew._pass_on(signal.SIGHUP)
+    fleet._pass_on(signal.SIGHUP)
     assert sent == []
-    crew._hear(worker, "serving")
-    crew._hear(worker, "serving")
+    fleet._hear(worker, "serving")
+    fleet._hear(worker, "serving")
 
     assert sent == [signal.SIGHUP]
     os.close(slots.descriptor)
@@ -81,20 +81,20 @@ def test_what_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
     """Where the system has no more processes to give, the supervisor waits and goes on."""
     slots = Slots.create(3)
     metrics = Metrics(CollectorRegistry(), slots.regions)
-    crew = supervisor._Crew(2, 1, -1, slots, metrics, ())
+    fleet = supervisor._Fleet(2, 1, -1, slots, metrics, ())
 
     async def fail(*_: object) -> None:
         if metrics.restarts.value >= 5:
-            crew._stop()
+            fleet._stop()
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(crew, "_start", fail)
+    monkeypatch.setattr(fleet, "_start", fail)
     monkeypatch.setattr(supervisor, "restart_delay", lambda _failures: 0.0)
 
-    code = asyncio.run(crew.run())
+    code = asyncio.run(fleet.run())
 
     assert code == 0
-    assert crew.living().keys() == {"supervisor"}
+    assert fleet.living().keys() == {"supervisor"}
     os.close(slots.descriptor)
 
 
