@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.errors import CannotDraw
-from serving.generate import Along, Between, Plan
 from serving.model import OTHER, Model
 from serving.noise import generator
+from serving.plans import Along, Between, Plan
 from serving.steering import NAMES, goals, steer
 
 __all__ = [

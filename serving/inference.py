@@ -20,11 +20,11 @@ from serving.crew import Begun, Crew, Piece
 from serving.deadline import Deadline
 from serving.drawing import Drawn, Points, is_sure, sample, spans, steps
 from serving.errors import Overloaded
-from serving.generate import Between, Plan
 from serving.locate import locate
 from serving.metrics import Metrics
 from serving.model import Model, Posterior, Verdicts
 from serving.paths import lay
+from serving.plans import Between, Plan
 from serving.pool import Pool
 
 __all__ = ["Encoding", "Inference", "Variants"]

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.limits import Limits
 from serving.model import Posterior
 from serving.pb import handwriting_pb2 as pb
+from serving.plans import Along, Around, Between, InStyle, Plan, Prior
 from serving.steering import NAMES, Range, Target
 
 __all__ = ["pictures", "plan", "violations"]

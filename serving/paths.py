@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.drawing import as_bytes, otherness
-from serving.generate import Between, completed
 from serving.model import Model
+from serving.plans import Between, completed
 
 __all__ = ["lay"]
 

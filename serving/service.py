@@ -13,13 +13,13 @@ from serving.catalogue import Catalogue
 from serving.deadline import Deadline
 from serving.drawing import SPAN_ROWS
 from serving.errors import InvalidRequest
-from serving.generate import Between, Plan
 from serving.images import are_mnist_form
 from serving.inference import Encoding, Inference
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.pb import handwriting_pb2 as pb
 from serving.pictures import PictureReader, as_images
+from serving.plans import Between, Plan
 from serving.profiles import Profile
 from serving.rpc import Router
 from serving.wire import has_at_most, usual_request

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from benchmarks.variants.bending import Bending
 from serving.drawing import Drawn, draw
 from serving.errors import CannotDraw
-from serving.generate import Along, Between, Plan, Prior
 from serving.locate import locate
 from serving.model import Decoded, Model, Posterior, Steered, Verdicts
 from serving.paths import lay
+from serving.plans import Along, Between, Plan, Prior
 from serving.steering import Target
 from training.learned import Learned
 from training.screen import Screened

@@ -59,7 +59,7 @@ def test_nothing_is_left_at_home(hands: Path, tmp_path: Path) -> None:
 
 ALLOWED = {"bundle", "cpu", "errors", "images", "runtime"}
 # A data set holds exactly what the service would draw, so it is drawn by the same code.
-DRAWING = {"drawing", "generate", "model", "steering"}
+DRAWING = {"drawing", "model", "plans", "steering"}
 
 
 def used_of_serving(source: str) -> set[str]:

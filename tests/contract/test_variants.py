@@ -7,8 +7,8 @@ import pytest
 
 from serving import bundle
 from serving.drawing import draw
-from serving.generate import Prior
 from serving.model import Model
+from serving.plans import Prior
 
 EXPORTED = Path(__file__).parents[2] / "exported"
 

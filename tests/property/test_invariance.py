@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from serving.bundle import Gate
 from serving.drawing import draw
 from serving.fuse import fuse
-from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import Model, Posterior, Verdicts
 from serving.noise import generator
 from serving.paths import lay
+from serving.plans import Along, Around, Between, InStyle, Plan, Prior
 from serving.profiles import load_profile
 from serving.steering import Target
 from tests import bundles

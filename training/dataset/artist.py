@@ -11,8 +11,8 @@ from pathlib import Path
 from serving import bundle
 from serving.drawing import Drawn, draw
 from serving.errors import BundleError, CannotDraw
-from serving.generate import Plan, Prior
 from serving.model import Model
+from serving.plans import Plan, Prior
 from training.dataset.errors import DatasetError
 from training.dataset.order import Hand, Order
 from training.dataset.parts import Drawer

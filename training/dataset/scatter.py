@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.generate import Along, Prior
+from serving.plans import Along, Prior
 from serving.steering import NAMES, Target
 from training.dataset.order import Order, Span
 

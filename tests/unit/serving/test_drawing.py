@@ -22,9 +22,9 @@ from serving.drawing import (
     spans,
 )
 from serving.errors import CannotDraw
-from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import OTHER, Model, Posterior
 from serving.noise import generator
+from serving.plans import Along, Around, Between, InStyle, Plan, Prior
 from serving.profiles import load_profile
 from serving.steering import Target
 from tests import bundles

@@ -15,10 +15,10 @@ from serving import inference
 from serving.deadline import Deadline
 from serving.drawing import SPAN_ROWS, Drawn, Points, draw
 from serving.errors import CannotDraw, DeadlineExpired
-from serving.generate import Plan, Prior
 from serving.inference import Encoding, Inference
 from serving.metrics import Metrics
 from serving.model import Model
+from serving.plans import Plan, Prior
 from serving.pool import Pool
 from serving.profiles import load_profile
 from tests import bundles

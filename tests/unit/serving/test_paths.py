@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from serving.bundle import Gate
 from serving.drawing import as_bytes, draw
 from serving.errors import CannotDraw
-from serving.generate import Between
 from serving.model import OTHER, Decoded, Model, Verdicts
 from serving.paths import lay
+from serving.plans import Between
 
 Floats = NDArray[np.float32]
 

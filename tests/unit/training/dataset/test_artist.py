@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from serving import bundle, drawing
 from serving.errors import BundleError
-from serving.generate import Plan, Prior
 from serving.model import Model
+from serving.plans import Plan, Prior
 from serving.steering import NAMES
 from tests import bundles
 from training.__main__ import main

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from serving.generate import Along, Around, Between, InStyle, Plan, Prior
 from serving.model import Posterior
+from serving.plans import Along, Around, Between, InStyle, Plan, Prior
 from serving.steering import Target
 
 

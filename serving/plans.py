@@ -18,7 +18,7 @@ from serving.steering import Target
 __all__ = ["Along", "Around", "Between", "InStyle", "Plan", "Prior", "completed"]
 
 Rows = Sequence[int] | NDArray[np.int64]
-Points = NDArray[np.float32]
+Latents = NDArray[np.float32]
 
 
 class Plan(Protocol):
@@ -41,7 +41,7 @@ class Plan(Protocol):
     def has_chance(self) -> bool:
         """Whether other noise gives another point."""
 
-    def latents(self, rows: Rows, noise: Points, /) -> Points:
+    def latents(self, rows: Rows, noise: Latents, /) -> Latents:
         """Return the points of these pictures.
 
         Args:
@@ -73,7 +73,7 @@ class Prior:
         """Whether other noise gives another point."""
         return self.temperature > 0
 
-    def latents(self, _rows: Rows, noise: Points, /) -> Points:
+    def latents(self, _rows: Rows, noise: Latents, /) -> Latents:
         """Return the points of these pictures, shape (len(rows), z)."""
         return np.float32(self.temperature) * noise
 
@@ -102,9 +102,9 @@ class Around:
         """Whether other noise gives another point."""
         return self.strength > 0
 
-    def latents(self, _rows: Rows, noise: Points, /) -> Points:
+    def latents(self, _rows: Rows, noise: Latents, /) -> Latents:
         """Return the points of these pictures, shape (len(rows), z)."""
-        step: Points = np.float32(self.strength) * self.centre.deviation * noise
+        step: Latents = np.float32(self.strength) * self.centre.deviation * noise
         return self.centre.mean + step
 
 
@@ -146,12 +146,12 @@ class Between:
         """Whether other noise gives another point."""
         return False
 
-    def latents(self, rows: Rows, _noise: Points, /) -> Points:
+    def latents(self, rows: Rows, _noise: Latents, /) -> Latents:
         """Return the points of these pictures, shape (len(rows), z)."""
         place = self._places(rows)
         before = np.minimum(place.astype(np.intp), len(self.way) - 2)
         part = (place - before).astype(np.float32)[:, None]
-        points: Points = (1 - part) * self.way[before] + part * self.way[before + 1]
+        points: Latents = (1 - part) * self.way[before] + part * self.way[before + 1]
         return points
 
     def complete(self, pixels: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
@@ -199,10 +199,10 @@ class InStyle:
         """Whether other noise gives another point."""
         return self.temperature > 0
 
-    def latents(self, _rows: Rows, noise: Points, /) -> Points:
+    def latents(self, _rows: Rows, noise: Latents, /) -> Latents:
         """Return the points of these pictures, shape (len(rows), z)."""
         mean, own = self.source.mean, self.source.own
-        points: Points = mean + np.float32(self.strength) * (own - mean)
+        points: Latents = mean + np.float32(self.strength) * (own - mean)
         return points + np.float32(self.temperature) * noise
 
 
@@ -233,7 +233,7 @@ class Along:
         """Whether other noise gives another point."""
         return self.base.has_chance
 
-    def latents(self, rows: Rows, noise: Points, /) -> Points:
+    def latents(self, rows: Rows, noise: Latents, /) -> Latents:
         """Return the points of these pictures, shape (len(rows), z)."""
         return self.base.latents(rows, noise)
 
