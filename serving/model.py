@@ -14,7 +14,7 @@ from serving.bundle import CLASSIFIER, DECODER, ENCODER, GRAPHS, SCREEN, STEER, 
 from serving.golden import replay
 from serving.graph import Graph
 
-__all__ = ["CLASSIFY_ROWS", "OTHER", "Decoded", "Model", "Posterior", "Steered", "Verdicts"]
+__all__ = ["CLASSIFY_ROWS", "OTHER", "Measured", "Model", "Posterior", "Verdicts"]
 
 CLASSIFY_ROWS = 64
 OTHER = 2
@@ -50,25 +50,13 @@ class Posterior:
     own: NDArray[np.float32]
 
 
-class Decoded(NamedTuple):
-    """What the decoder draws at n latent points.
+class Measured(NamedTuple):
+    """N pictures as a graph has drawn them, and what they measure.
 
     Attributes:
         pixels: shape (n, 28, 28), 0 = black to 1 = white.
         attributes: shape (n, 4), measured: thickness in pixels, slant in degrees, width and
             height in pixels.
-    """
-
-    pixels: NDArray[np.float32]
-    attributes: NDArray[np.float32]
-
-
-class Steered(NamedTuple):
-    """What has become of n pictures.
-
-    Attributes:
-        pixels: shape (n, 28, 28), 0 = black to 1 = white.
-        attributes: shape (n, 4), measured, as those of ``Decoded``.
     """
 
     pixels: NDArray[np.float32]
@@ -141,16 +129,16 @@ class Model:
         [doubt] = self._screen.run(latents)
         return doubt
 
-    def decode(self, latents: NDArray[np.float32]) -> Decoded:
+    def decode(self, latents: NDArray[np.float32]) -> Measured:
         """Return what is at each latent point; shape (n, z), n >= 1, all in one run."""
-        return Decoded(*self._decoder.run(latents))
+        return Measured(*self._decoder.run(latents))
 
     def steer(
         self,
         pixels: NDArray[np.float32],
         matrix: NDArray[np.float32],
         pen: NDArray[np.float32],
-    ) -> Steered:
+    ) -> Measured:
         """Return pictures bent to order and written with another pen, all in one run.
 
         Args:
@@ -160,10 +148,10 @@ class Model:
                 down.
             pen: shape (n,), pixels by which strokes become wider afterwards.
         """
-        return Steered(*self._steer.run(pixels, matrix, pen))
+        return Measured(*self._steer.run(pixels, matrix, pen))
 
     def measure(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return about the attributes (n, 4) of pictures, as those of ``Decoded``, all in one run.
+        """Return about the attributes (n, 4) of pictures, as those of ``Measured``, all in one run.
 
         They are measured once steering has redrawn the pictures, asked for no change, which alone
         changes slant by .4 degrees and width by .6 pixels (root mean square; docs/experiments.md).

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from serving.model import Model, Steered
+from serving.model import Measured, Model
 from serving.steering import Goals, Target, goals, steer
 from training.steer import Steer
 
@@ -28,10 +28,10 @@ class Bending:
         return measured
 
     @torch.inference_mode()
-    def steer(self, pixels: Floats, matrix: Floats, pen: Floats) -> Steered:
+    def steer(self, pixels: Floats, matrix: Floats, pen: Floats) -> Measured:
         """Return pictures (n, 28, 28), bent and redrawn; see ``Model.steer``."""
         steered, attributes = self._graph(*map(torch.from_numpy, (pixels, matrix, pen)))
-        return Steered(steered.numpy(), attributes.numpy())
+        return Measured(steered.numpy(), attributes.numpy())
 
     def bend(
         self, images: Images, targets: Mapping[str, Target], shares: NDArray[np.float64]

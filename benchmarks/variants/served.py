@@ -15,7 +15,7 @@ from benchmarks.variants.bending import Bending
 from serving.drawing import Drawn, draw
 from serving.errors import CannotDraw
 from serving.locate import locate
-from serving.model import Decoded, Model, Posterior, Steered, Verdicts
+from serving.model import Measured, Model, Posterior, Verdicts
 from serving.paths import lay
 from serving.plans import Along, Between, Plan, Prior
 from serving.steering import Target
@@ -64,12 +64,12 @@ class Served:
         return result
 
     @torch.inference_mode()
-    def decode(self, latents: Floats) -> Decoded:
+    def decode(self, latents: Floats) -> Measured:
         """Return what is at each latent point (n, z)."""
         pixels = self._vae.decode(torch.from_numpy(latents)).numpy()
-        return Decoded(pixels, self._bending.attributes(pixels))
+        return Measured(pixels, self._bending.attributes(pixels))
 
-    def steer(self, pixels: Floats, matrix: Floats, pen: Floats) -> Steered:
+    def steer(self, pixels: Floats, matrix: Floats, pen: Floats) -> Measured:
         """Return pictures (n, 28, 28), bent and redrawn."""
         return self._bending.steer(pixels, matrix, pen)
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.locate import locate
-from serving.model import Decoded, Model, Posterior
+from serving.model import Measured, Model, Posterior
 
 Floats = NDArray[np.float32]
 
@@ -29,11 +29,11 @@ class Rough:
         """Return the picture at a point (4,), as somebody would send it."""
         return np.rint(self.decode(point[None]).pixels * 255).astype(np.uint8)
 
-    def decode(self, latents: Floats) -> Decoded:
+    def decode(self, latents: Floats) -> Measured:
         """Draw."""
         pixels = 1 / (1 + np.exp(-(latents @ self._strokes)))
         shape = (len(latents), 28, 28)
-        return Decoded(
+        return Measured(
             pixels.reshape(shape).astype(np.float32), np.zeros((len(latents), 4), np.float32)
         )
 
@@ -97,12 +97,12 @@ def test_a_step_that_makes_it_worse_is_not_taken() -> None:
     class Cliff(Rough):
         """Draws what was guessed, and ever more ink a little farther on, but far off none."""
 
-        def decode(self, latents: Floats) -> Decoded:
+        def decode(self, latents: Floats) -> Measured:
             """Draw."""
             away = np.abs(latents - self.encode(np.zeros((1, 28, 28), np.uint8)).mean).sum(axis=1)
             ink = np.where(away < 0.1, 0.5 + away, 0)
             pixels = np.tile(ink[:, None, None], (1, 28, 28)).astype(np.float32)
-            return Decoded(pixels, np.zeros((len(latents), 4), np.float32))
+            return Measured(pixels, np.zeros((len(latents), 4), np.float32))
 
     cliff = Cliff()
     image = np.full((1, 28, 28), 255, np.uint8)

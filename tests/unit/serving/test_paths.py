@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from serving.bundle import Gate
 from serving.drawing import as_bytes, draw
 from serving.errors import CannotDraw
-from serving.model import OTHER, Decoded, Model, Verdicts
+from serving.model import OTHER, Measured, Model, Verdicts
 from serving.paths import lay
 from serving.plans import Between
 
@@ -38,13 +38,13 @@ class Lamp:
         """Doubt every point."""
         return np.ones(len(latents), np.float32)
 
-    def decode(self, latents: Floats) -> Decoded:
+    def decode(self, latents: Floats) -> Measured:
         """Draw the lamp, and a mark where it is too high."""
         pixels = np.zeros((len(latents), 28, 28), np.float32)
         pixels[:, 0, :] = np.clip(latents[:, :1], 0, 1) ** 4
         pixels[:, 1, 0] = latents[:, 1] > self._highest
         measured = np.zeros((len(latents), 4), np.float32)
-        return Decoded(pixels, measured)
+        return Measured(pixels, measured)
 
     def measure(self, pixels: Floats) -> Floats:
         """Find nothing to measure."""
@@ -61,7 +61,7 @@ class Lamp:
 class Hill(Lamp):
     """The same, where only what is far from the ends may be too high."""
 
-    def decode(self, latents: Floats) -> Decoded:
+    def decode(self, latents: Floats) -> Measured:
         """Draw the lamp as if it hung low, near the ends."""
         far = latents[:, 1] * (np.abs(latents[:, 0]) < 0.5)
         return super().decode(np.column_stack([latents[:, 0], far]))
@@ -70,12 +70,12 @@ class Hill(Lamp):
 class Haze(Lamp):
     """The same, where the classifier is the less sure the higher it is, but for the ends."""
 
-    def decode(self, latents: Floats) -> Decoded:
+    def decode(self, latents: Floats) -> Measured:
         """Draw the lamp, and a mark as bright as it is high."""
         pixels, measured = super().decode(latents)
         far = np.abs(latents[:, 0]) < 0.5
         pixels[:, 1, 0] = np.clip(latents[:, 1] * far, 0, 1)
-        return Decoded(pixels, measured)
+        return Measured(pixels, measured)
 
     def classify(self, images: NDArray[np.uint8]) -> Verdicts:
         """Doubt by the brightness of the mark."""

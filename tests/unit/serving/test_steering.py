@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving import bundle
-from serving.model import Decoded, Model, Steered
+from serving.model import Measured, Model
 from serving.steering import RANGES, Target, goals, steer
 from tests import bundles
 
@@ -24,7 +24,7 @@ def model(hands: Path) -> Model:
 
 
 @pytest.fixture(scope="module")
-def drawn(model: Model) -> Decoded:
+def drawn(model: Model) -> Measured:
     """Twelve pictures."""
     return model.decode(np.random.default_rng(3).normal(size=(12, 4)).astype(np.float32))
 
@@ -53,7 +53,7 @@ def by(delta: float) -> Target:
     ids=str,
 )
 def test_asked_is_measured_and_the_rest_stays(
-    model: Model, drawn: Decoded, targets: Mapping[str, Target]
+    model: Model, drawn: Measured, targets: Mapping[str, Target]
 ) -> None:
     """What is asked for is met, and what is not asked for is what it was."""
     result = steer(model, drawn.pixels, drawn.attributes, goals(targets, STILL, drawn.attributes))
@@ -68,13 +68,13 @@ def test_asked_is_measured_and_the_rest_stays(
 
 
 def test_the_given_pictures_are_resampled_once(
-    model: Model, drawn: Decoded, monkeypatch: pytest.MonkeyPatch
+    model: Model, drawn: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each round, and the turn after them, begins at the pictures as they were drawn."""
     given: list[NDArray[np.float32]] = []
     one = model.steer
 
-    def watched(pixels: NDArray[np.float32], *how: NDArray[np.float32]) -> Steered:
+    def watched(pixels: NDArray[np.float32], *how: NDArray[np.float32]) -> Measured:
         given.append(pixels)
         return one(pixels, *how)
 
@@ -86,7 +86,7 @@ def test_the_given_pictures_are_resampled_once(
     assert all(pixels is drawn.pixels for pixels in given)
 
 
-def test_nothing_asked_changes_nothing(model: Model, drawn: Decoded) -> None:
+def test_nothing_asked_changes_nothing(model: Model, drawn: Measured) -> None:
     """Without targets, and with changes of 0, the pictures are what they were to the bit."""
     for targets in ({}, {"slant": by(0), "rotation": to(0)}):
         wanted = goals(targets, STILL, drawn.attributes)
@@ -95,7 +95,7 @@ def test_nothing_asked_changes_nothing(model: Model, drawn: Decoded) -> None:
         assert np.array_equal(result.attributes, drawn.attributes)
 
 
-def test_rotation_is_counter_clockwise(model: Model, drawn: Decoded) -> None:
+def test_rotation_is_counter_clockwise(model: Model, drawn: Measured) -> None:
     """A quarter turn is what numpy calls one; what is measured is told of the upright picture."""
     wanted = goals({"rotation": to(90)}, STILL, drawn.attributes)
 
@@ -124,7 +124,7 @@ def test_a_stroke_to_the_right_turns_up(model: Model) -> None:
     assert inked.max() < 10
 
 
-def test_targets_go_from_first_to_last(drawn: Decoded) -> None:
+def test_targets_go_from_first_to_last(drawn: Measured) -> None:
     """Goals are spread by the shares, as values or as changes."""
     shares = np.linspace(0, 1, 12)
     targets = {
@@ -143,7 +143,7 @@ def test_targets_go_from_first_to_last(drawn: Decoded) -> None:
     np.testing.assert_allclose(wanted.rotation, np.linspace(0, 110, 12))
 
 
-def test_changes_end_at_the_edge_of_the_range(drawn: Decoded) -> None:
+def test_changes_end_at_the_edge_of_the_range(drawn: Measured) -> None:
     """A change that leads beyond what may be asked for leads to its edge."""
     targets = {"thickness": by(-5), "height": by(20), "rotation": by(300)}
     wanted = goals(targets, STILL, drawn.attributes)
