@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from serving.errors import CannotDraw
 from serving.model import OTHER, Model
 from serving.noise import generator
-from serving.plans import Along, Between, Plan
-from serving.steering import NAMES, goals, steer
+from serving.plans import Plan
+from serving.steering import NAMES, Changed
 
 __all__ = [
     "ATTEMPTS", "CHANGED_ROWS", "SPAN_ROWS", "TRIES",
@@ -43,7 +43,6 @@ CHANGED_ROWS = 64
 takes ten times as long.
 """
 
-_CHANGED = Along | Between  # plans whose pictures are
 _FIRST_SHARE = 8  # so many of the first piece make the largest
 _ROTATION = NAMES.index("rotation")
 _MEASURED = [column for column in range(len(NAMES)) if column != _ROTATION]
@@ -164,7 +163,7 @@ def sample(model: Model, plan: Plan, rows: range) -> Points:
 
 def is_sure(model: Model, plan: Plan, points: Points) -> bool:
     """Say whether nothing that is drawn at these points can be refused."""
-    return not isinstance(plan, _CHANGED) and bool((points.doubt <= model.gate.doubt).all())
+    return not plan.is_changed and bool((points.doubt <= model.gate.doubt).all())
 
 
 def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Drawn | None]:
@@ -180,7 +179,7 @@ def steps(model: Model, plan: Plan, rows: range, points: Points) -> Iterator[Dra
         points: what ``sample`` returned for them; used up.
     """
     [span] = _cut(rows, SPAN_ROWS)
-    for chunk in _cut(rows, CHANGED_ROWS if isinstance(plan, _CHANGED) else SPAN_ROWS):
+    for chunk in _cut(rows, CHANGED_ROWS if plan.is_changed else SPAN_ROWS):
         wanted = _common(rows, chunk)
         first = points.part(slice(chunk.start - span.start, chunk.stop - span.start))
         if is_sure(model, plan, first):
@@ -277,32 +276,20 @@ def _common(one: range, other: range) -> range:
 def _sketch(model: Model, plan: Plan, rows: Sequence[int], points: Points) -> _Sketch:
     """Draw at the points of these rows."""
     latents, doubt = points
-    pixels, measured = model.decode(latents)
-    if isinstance(plan, _CHANGED):
+    changed = plan.change(model, model.decode(latents), rows)
+    if plan.is_changed:
         # The points' doubt is about other pictures, and nothing else tells it: all are doubted.
         doubt = np.ones_like(doubt)
-    if isinstance(plan, Along):
-        wanted = goals(plan.targets, plan.shares(rows), measured)
-        result = steer(model, pixels, measured, wanted)
-        upright = as_bytes(result.upright)
-        images = upright if result.pixels is result.upright else as_bytes(result.pixels)
-        attributes = _attributes(result.attributes, wanted.rotation)
-        return _Sketch(images, latents, attributes, _passing(model, upright, doubt))
-    if isinstance(plan, Between):
-        drawn, pixels = pixels, plan.complete(pixels, rows)
-        # To be measured pictures are redrawn, which changes what is measured, of both alike.
-        measured = measured + model.measure(pixels) - model.measure(drawn)
-    images = as_bytes(pixels)
-    return _Sketch(images, latents, _attributes(measured), _passing(model, images, doubt))
+    upright = as_bytes(changed.upright)
+    images = upright if changed.pixels is changed.upright else as_bytes(changed.pixels)
+    return _Sketch(images, latents, _attributes(changed), _passing(model, upright, doubt))
 
 
-def _attributes(
-    measured: NDArray[np.float32], rotation: NDArray[np.floating] | float = 0.0
-) -> NDArray[np.float32]:
-    """Return all attributes (n, 5) in the order of the API: what is measured (n, 4), and this."""
-    attributes = np.empty((len(measured), len(NAMES)), np.float32)
-    attributes[:, _MEASURED] = measured
-    attributes[:, _ROTATION] = rotation
+def _attributes(changed: Changed) -> NDArray[np.float32]:
+    """Return all attributes (n, 5) in the order of the API."""
+    attributes = np.empty((len(changed.attributes), len(NAMES)), np.float32)
+    attributes[:, _MEASURED] = changed.attributes
+    attributes[:, _ROTATION] = changed.rotation
     return attributes
 
 

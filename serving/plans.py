@@ -1,8 +1,9 @@
 """New pictures: a rule for latent points, and what is then made of the points' pictures.
 
-Each ``Plan`` says which latent point picture i of ``count`` has. A plan is a pure function of
-row number and noise, so a request can be worked off in spans, on any thread, and give the same
-bytes. Rows beyond the last picture have points too, of no meaning: spans are always full.
+Each ``Plan`` says which latent point picture i of ``count`` has, and how what is drawn there is
+changed, if it is. Either is a pure function of row number, noise and model, so a request can be
+worked off in spans, on any thread, and give the same bytes. Rows beyond the last picture have
+points too, of no meaning: spans are always full.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.model import Posterior
-from serving.steering import Target
+from serving.model import Measured, Model, Posterior
+from serving.steering import Asked, Changed, Target, goals, steer
 
 __all__ = ["Along", "Around", "Between", "InStyle", "Plan", "Prior", "completed"]
 
@@ -22,16 +23,18 @@ Latents = NDArray[np.float32]
 
 
 class Plan(Protocol):
-    """Where in the latent space the pictures of one request lie.
+    """Where in the latent space the pictures of one request lie, and how they are changed then.
 
     Attributes:
         field: of the request that asks for it.
         seed: of the noise; whatever, where nothing is left to chance.
         remedy: what a caller can do whose pictures do not become the digit.
+        is_changed: whether its pictures are others than what is drawn at its points.
     """
 
     field: ClassVar[str]
     remedy: ClassVar[str]
+    is_changed: ClassVar[bool]
 
     @property
     def seed(self) -> int:
@@ -52,9 +55,28 @@ class Plan(Protocol):
             Shape (n, z).
         """
 
+    def change(self, model: Model, drawn: Measured, rows: Sequence[int], /) -> Changed:
+        """Return the pictures of these rows.
+
+        Args:
+            model: that drew them, and may draw them otherwise.
+            drawn: n pictures at the points of these rows.
+            rows: their numbers, n of them.
+        """
+
+
+class _Unchanged:
+    """A plan whose pictures are what is drawn at its points."""
+
+    is_changed: ClassVar[bool] = False
+
+    def change(self, _model: Model, drawn: Measured, _rows: Sequence[int], /) -> Changed:
+        """Return what is drawn."""
+        return Changed(drawn.pixels, drawn.pixels, drawn.attributes, np.zeros(len(drawn.pixels)))
+
 
 @dataclass(frozen=True)
-class Prior:
+class Prior(_Unchanged):
     """z = temperature * N(0, I).
 
     Attributes:
@@ -79,7 +101,7 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class Around:
+class Around(_Unchanged):
     """z = mean + strength * deviation * N(0, I), around one given picture.
 
     Attributes:
@@ -129,6 +151,7 @@ class Between:
 
     field: ClassVar[str] = "between"
     remedy: ClassVar[str] = "give pictures that are more like the digit"
+    is_changed: ClassVar[bool] = True
 
     @classmethod
     def straight(cls, ends: Posterior, count: int) -> "Between":
@@ -154,6 +177,13 @@ class Between:
         points: Latents = (1 - part) * self.way[before] + part * self.way[before + 1]
         return points
 
+    def change(self, model: Model, drawn: Measured, rows: Sequence[int], /) -> Changed:
+        """Return the pictures of these rows: what is drawn, and what is not of the given ones."""
+        pixels = self.complete(drawn.pixels, rows)
+        # To be measured pictures are redrawn, which changes what is measured, of both alike.
+        attributes = drawn.attributes + model.measure(pixels) - model.measure(drawn.pixels)
+        return Changed(pixels, pixels, attributes, np.zeros(len(pixels)))
+
     def complete(self, pixels: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
         """Return what is drawn at the points of these rows, and what is not of the given pictures.
 
@@ -174,7 +204,7 @@ class Between:
 
 
 @dataclass(frozen=True)
-class InStyle:
+class InStyle(_Unchanged):
     """A given picture's form in the enrolled hand: mean + strength * (own - mean), and noise.
 
     Attributes:
@@ -222,6 +252,7 @@ class Along:
 
     field: ClassVar[str] = "attributes"
     remedy: ClassVar[str] = "ask for less extreme attributes, or for more variation in their base"
+    is_changed: ClassVar[bool] = True
 
     @property
     def seed(self) -> int:
@@ -237,9 +268,15 @@ class Along:
         """Return the points of these pictures, shape (len(rows), z)."""
         return self.base.latents(rows, noise)
 
-    def shares(self, rows: Sequence[int]) -> NDArray[np.float64]:
-        """Return how far along their way targets are at these pictures, 0 to 1; (len(rows),)."""
-        return _shares(rows, self.count, alone=0.0)
+    def change(self, model: Model, drawn: Measured, rows: Sequence[int], /) -> Changed:
+        """Return the pictures of these rows: what is drawn, changed to measure."""
+        pixels, measured = drawn
+        return steer(model, pixels, measured, goals(self.asked(rows), measured))
+
+    def asked(self, rows: Sequence[int]) -> Mapping[str, Asked]:
+        """Return what is asked of these pictures, by name of the attribute."""
+        shares = _shares(rows, self.count, alone=0.0)
+        return {name: target.at(shares) for name, target in self.targets.items()}
 
 
 def completed(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from serving.model import Model
 
-__all__ = ["NAMES", "RANGES", "Goals", "Range", "Result", "Target", "goals", "steer"]
+__all__ = ["NAMES", "RANGES", "Asked", "Changed", "Goals", "Range", "Target", "goals", "steer"]
 
 Floats = NDArray[np.float32]
 
@@ -48,6 +48,18 @@ _FARTHEST = np.array([4.0, 75.0, np.log(8.0), np.log(8.0)])
 _LEAST_SIZE = 0.5  # of what is divided by, in pixels: a picture may be as good as empty
 
 
+class Asked(NamedTuple):
+    """What is asked of one attribute of n pictures.
+
+    Attributes:
+        values: shape (n,), in the attribute's unit.
+        is_change: whether these are added to what each picture has by itself.
+    """
+
+    values: NDArray[np.float64]
+    is_change: bool
+
+
 @dataclass(frozen=True)
 class Target:
     """What is asked of one attribute: the same of each picture, or evenly more from one to another.
@@ -62,9 +74,9 @@ class Target:
     last: float
     is_change: bool
 
-    def at(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    def at(self, shares: NDArray[np.float64]) -> Asked:
         """Return what is asked so far along the way, 0 = first to 1 = last; shape (n,)."""
-        return self.first + shares * (self.last - self.first)
+        return Asked(self.first + shares * (self.last - self.first), self.is_change)
 
 
 class Goals(NamedTuple):
@@ -79,40 +91,40 @@ class Goals(NamedTuple):
     rotation: NDArray[np.float64]
 
 
-class Result(NamedTuple):
-    """Pictures that were changed to measure.
+class Changed(NamedTuple):
+    """What has become of n pictures.
 
     Attributes:
         pixels: shape (n, 28, 28), 0 = black to 1 = white.
-        upright: the same before turning.
+        upright: the same before turning; the very same where none is turned.
         attributes: shape (n, 4), measured on ``upright``.
+        rotation: shape (n,), degrees counter-clockwise by which they are turned.
     """
 
     pixels: Floats
     upright: Floats
     attributes: Floats
+    rotation: NDArray[np.float64]
 
 
-def goals(targets: Mapping[str, Target], shares: NDArray[np.float64], measured: Floats) -> Goals:
-    """Return what is asked of pictures; what is not asked for stays as it is.
+def goals(asked: Mapping[str, Asked], measured: Floats) -> Goals:
+    """Return what is asked of n pictures; what is not asked for stays as it is.
 
     Args:
-        targets: by name of the attribute.
-        shares: shape (n,), how far along the way each picture is, 0 to 1.
+        asked: by name of the attribute.
         measured: shape (n, 4), what the pictures have by themselves. A change that would lead
             beyond the range of what may be asked leads to its edge.
     """
     upright = measured.astype(np.float64)
     for column, name in enumerate(_MEASURED):
-        if name in targets:
-            asked = targets[name].at(shares)
-            own = upright[:, column] if targets[name].is_change else 0.0
-            upright[:, column] = np.clip(own + asked, *RANGES[name])
-    rotation = targets["rotation"].at(shares) if "rotation" in targets else np.zeros(len(shares))
+        if name in asked:
+            own = upright[:, column] if asked[name].is_change else 0.0
+            upright[:, column] = np.clip(own + asked[name].values, *RANGES[name])
+    rotation = asked["rotation"].values if "rotation" in asked else np.zeros(len(measured))
     return Goals(upright, np.clip(rotation, *RANGES["rotation"]))
 
 
-def steer(model: Model, pixels: Floats, measured: Floats, wanted: Goals) -> Result:
+def steer(model: Model, pixels: Floats, measured: Floats, wanted: Goals) -> Changed:
     """Return the pictures with the attributes that are wanted, as nearly as they could be had.
 
     Args:
@@ -123,10 +135,10 @@ def steer(model: Model, pixels: Floats, measured: Floats, wanted: Goals) -> Resu
     """
     moves, upright, attributes = _reach(model, pixels, measured, wanted.upright)
     if not wanted.rotation.any():
-        return Result(upright, upright, attributes)
+        return Changed(upright, upright, attributes, wanted.rotation)
     matrix = _matrices(measured, moves) @ _turns(wanted.rotation)
     turned = model.steer(pixels, matrix.astype(np.float32), moves[:, 0].astype(np.float32))
-    return Result(turned.pixels, upright, attributes)
+    return Changed(turned.pixels, upright, attributes, wanted.rotation)
 
 
 def _reach(

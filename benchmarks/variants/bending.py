@@ -45,7 +45,8 @@ class Bending:
         """
         pixels = _pixels(images)
         measured = self.attributes(pixels)
-        return self._steered(pixels, measured, goals(targets, shares, measured))
+        asked = {name: target.at(shares) for name, target in targets.items()}
+        return self._steered(pixels, measured, goals(asked, measured))
 
     def to(self, images: Images, wanted: Goals) -> Images:
         """Return pictures (n, 28, 28) with the attributes that are wanted, as nearly as may be."""

@@ -108,7 +108,10 @@ def test_other_noise_differs_where_there_is_chance(plan: Plan, has_chance: bool)
 
 def test_targets_spread_over_the_count() -> None:
     """The first picture is at the start, the last one and the padding after it at the end."""
-    targets = {"slant": Target(0, 10, False)}
+    targets = {"slant": Target(0, 10, True)}
 
-    assert Along(Prior(1.0, 5), targets, 5).shares(range(3, 7)).tolist() == [0.75, 1, 1, 1]
-    assert Along(Prior(1.0, 5), targets, 1).shares(range(2)).tolist() == [0, 0]
+    [(name, asked)] = Along(Prior(1.0, 5), targets, 5).asked(range(3, 7)).items()
+    alone = Along(Prior(1.0, 5), targets, 1).asked(range(2))["slant"]
+
+    assert (name, asked.values.tolist(), asked.is_change) == ("slant", [7.5, 10, 10, 10], True)
+    assert alone.values.tolist() == [0, 0]

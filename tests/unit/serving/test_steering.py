@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from serving import bundle
 from serving.model import Measured, Model
-from serving.steering import RANGES, Target, goals, steer
+from serving.steering import RANGES, Goals, Target, goals, steer
 from tests import bundles
 
 COLUMNS = {"thickness": 0, "slant": 1, "width": 2, "height": 3}
 CLOSE = (0.1, 0.6, 0.25, 0.25)
-STILL = np.zeros(12)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +38,16 @@ def by(delta: float) -> Target:
     return Target(delta, delta, is_change=True)
 
 
+def asked_of(
+    targets: Mapping[str, Target],
+    measured: NDArray[np.float32],
+    shares: NDArray[np.float64] | float = 0.0,
+) -> Goals:
+    """Return what the targets ask of pictures that measure so much."""
+    places = np.broadcast_to(shares, len(measured))
+    return goals({name: target.at(places) for name, target in targets.items()}, measured)
+
+
 @pytest.mark.parametrize(
     "targets",
     [
@@ -56,7 +65,7 @@ def test_asked_is_measured_and_the_rest_stays(
     model: Model, drawn: Measured, targets: Mapping[str, Target]
 ) -> None:
     """What is asked for is met, and what is not asked for is what it was."""
-    result = steer(model, drawn.pixels, drawn.attributes, goals(targets, STILL, drawn.attributes))
+    result = steer(model, drawn.pixels, drawn.attributes, asked_of(targets, drawn.attributes))
 
     expected = drawn.attributes.copy()
     for name, target in targets.items():
@@ -80,7 +89,7 @@ def test_the_given_pictures_are_resampled_once(
 
     monkeypatch.setattr(model, "steer", watched)
     targets = {"slant": to(20), "thickness": to(2), "rotation": by(40)}
-    steer(model, drawn.pixels, drawn.attributes, goals(targets, STILL, drawn.attributes))
+    steer(model, drawn.pixels, drawn.attributes, asked_of(targets, drawn.attributes))
 
     assert 2 <= len(given) <= 5
     assert all(pixels is drawn.pixels for pixels in given)
@@ -89,7 +98,7 @@ def test_the_given_pictures_are_resampled_once(
 def test_nothing_asked_changes_nothing(model: Model, drawn: Measured) -> None:
     """Without targets, and with changes of 0, the pictures are what they were to the bit."""
     for targets in ({}, {"slant": by(0), "rotation": to(0)}):
-        wanted = goals(targets, STILL, drawn.attributes)
+        wanted = asked_of(targets, drawn.attributes)
         result = steer(model, drawn.pixels, drawn.attributes, wanted)
         assert np.array_equal(result.pixels, drawn.pixels)
         assert np.array_equal(result.attributes, drawn.attributes)
@@ -97,7 +106,7 @@ def test_nothing_asked_changes_nothing(model: Model, drawn: Measured) -> None:
 
 def test_rotation_is_counter_clockwise(model: Model, drawn: Measured) -> None:
     """A quarter turn is what numpy calls one; what is measured is told of the upright picture."""
-    wanted = goals({"rotation": to(90)}, STILL, drawn.attributes)
+    wanted = asked_of({"rotation": to(90)}, drawn.attributes)
 
     result = steer(model, drawn.pixels, drawn.attributes, wanted)
 
@@ -116,7 +125,7 @@ def test_a_stroke_to_the_right_turns_up(model: Model) -> None:
     pixels[0, 12:16, 18:20] = 1
     measured = bundles.measured_by_numpy(pixels)
 
-    result = steer(model, pixels, measured, goals({"rotation": to(90)}, np.zeros(1), measured))
+    result = steer(model, pixels, measured, asked_of({"rotation": to(90)}, measured))
 
     inked = np.flatnonzero(result.pixels[0].max(axis=1) > 0.9)
     assert 11 < len(np.flatnonzero(result.pixels[0].max(axis=1) > 0.1)) < 15
@@ -133,7 +142,7 @@ def test_targets_go_from_first_to_last(drawn: Measured) -> None:
         "rotation": Target(0, 110, is_change=False),
     }
 
-    wanted = goals(targets, shares, drawn.attributes)
+    wanted = asked_of(targets, drawn.attributes, shares)
 
     np.testing.assert_allclose(wanted.upright[:, 0], np.linspace(2, 3, 12))
     np.testing.assert_allclose(
@@ -146,7 +155,7 @@ def test_targets_go_from_first_to_last(drawn: Measured) -> None:
 def test_changes_end_at_the_edge_of_the_range(drawn: Measured) -> None:
     """A change that leads beyond what may be asked for leads to its edge."""
     targets = {"thickness": by(-5), "height": by(20), "rotation": by(300)}
-    wanted = goals(targets, STILL, drawn.attributes)
+    wanted = asked_of(targets, drawn.attributes)
 
     assert (wanted.rotation == RANGES["rotation"].most).all()
     assert (wanted.upright[:, 0] == RANGES["thickness"].least).all()
@@ -160,7 +169,7 @@ def test_empty_and_full_pictures_do_no_harm(model: Model, ink: float) -> None:
     measured = bundles.measured_by_numpy(pixels)
     targets = {"thickness": to(6), "width": to(4), "height": to(26), "slant": to(60)}
 
-    result = steer(model, pixels, measured, goals(targets, np.zeros(2), measured))
+    result = steer(model, pixels, measured, asked_of(targets, measured))
 
     assert np.isfinite(result.pixels).all()
     assert np.isfinite(result.attributes).all()

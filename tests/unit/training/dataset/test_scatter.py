@@ -16,7 +16,7 @@ def wanted(rows: range, spans: tuple[Span, ...] = SPANS, seed: int = 7, count: i
     """Return what is asked of pictures that have 9 of everything by themselves."""
     plan = scattered(Order(HAND, count, seed=seed, spans=spans))
     own = np.full((len(rows), 4), 9, dtype=np.float32)
-    return goals(plan.targets, plan.shares(rows), own)
+    return goals(plan.asked(rows), own)
 
 
 def test_evenly_likely_in_their_spans() -> None:
