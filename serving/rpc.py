@@ -25,7 +25,7 @@ from collections.abc import (
     Sequence,
 )
 from functools import lru_cache, partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -35,8 +35,9 @@ from serving.calls import end_call
 from serving.errors import DeadlineExpired, InvalidRequest, NotReady, Overloaded
 from serving.metrics import Metrics, RpcMetrics
 from serving.status import Refusal, UnknownMethod, refuse
+from serving.tracing import Span, Tracing
 
-__all__ = ["MOST_ASKED", "REQUEST_ID", "Router", "Span", "Tracing"]
+__all__ = ["MOST_ASKED", "REQUEST_ID", "Router"]
 
 REQUEST_ID = "x-request-id"
 MOST_ASKED = 4096
@@ -68,24 +69,6 @@ Handler: TypeAlias = Any  # grpc.RpcMethodHandler, whose stubs know only blockin
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 log = structlog.get_logger(__name__)
-
-
-class Span(Protocol):
-    """One RPC in a distributed trace."""
-
-    @property
-    def trace_id(self) -> str:
-        """Lower-case hex."""
-
-    def finish(self, code: grpc.StatusCode) -> None:
-        """End the span."""
-
-
-class Tracing(Protocol):
-    """Where spans come from."""
-
-    def begin(self, method: str, metadata: Metadata) -> Span:
-        """Return the span of an RPC that begins now."""
 
 
 class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in stubs only
