@@ -45,18 +45,6 @@ MOST_ASKED = 4096
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STOPPING = "the server is stopping"
 _RETRY_AFTER = 1.0
-_CALLERS_FAULTS = frozenset(
-    {
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.NOT_FOUND,
-        grpc.StatusCode.UNAUTHENTICATED,
-        grpc.StatusCode.PERMISSION_DENIED,
-        grpc.StatusCode.UNIMPLEMENTED,
-        grpc.StatusCode.FAILED_PRECONDITION,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-    }
-)
 _SHED_LOG_SECONDS = 1.0
 # How long a request is on its way, at most, where client and server share a busy machine.
 _ON_THE_WAY = 0.02
@@ -462,7 +450,7 @@ def _current_task() -> "asyncio.Task[Any]":
 def _report(refusal: Refusal, failure: BaseException, call: _Call) -> None:
     ours = refusal.code is grpc.StatusCode.INTERNAL
     # What callers do wrong shows in the counters; a line each would let anybody fill the log.
-    theirs = refusal.code in _CALLERS_FAULTS
+    theirs = refusal.is_callers_fault
     (log.error if ours else log.debug if theirs else log.warning)(
         "rpc failed",
         code=refusal.code.name,

@@ -42,6 +42,19 @@ _MAX_MESSAGE = 500
 _MAX_VIOLATION = 240
 _MAX_VIOLATIONS_BYTES = 3000
 
+_CALLERS_FAULTS = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+    }
+)
+
 
 class UnknownMethod(Exception):
     """An RPC that no service here has."""
@@ -62,6 +75,11 @@ class Refusal:
     message: str
     details: tuple[Message, ...]
     retry_after: float | None = None
+
+    @property
+    def is_callers_fault(self) -> bool:
+        """Whether the caller brought it about: nothing that an operator could mend."""
+        return self.code in _CALLERS_FAULTS
 
     def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """Return the metadata that carries details and retry advice."""

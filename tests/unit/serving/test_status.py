@@ -6,7 +6,7 @@ from google.rpc import error_details_pb2 as details_pb2
 from google.rpc import status_pb2
 
 from serving import errors
-from serving.status import refuse
+from serving.status import Refusal, refuse
 
 CODES = [
     (errors.InvalidRequest([("count", "is bad")]), grpc.StatusCode.INVALID_ARGUMENT, None),
@@ -33,6 +33,17 @@ def test_table(error: Exception, code: grpc.StatusCode, retry_after: float | Non
     status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])  # type: ignore[arg-type]
     assert status.code == code.value[0]
     assert any(detail.Is(details_pb2.RequestInfo.DESCRIPTOR) for detail in status.details)
+
+
+def test_some_faults_are_the_callers() -> None:
+    """An operator can mend a fault of ours, and have more served; nothing else."""
+    mended = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL"}
+    refusals = [refuse(error, "") for error, _, _ in CODES]
+
+    found = {refusal.code.name for refusal in refusals if not refusal.is_callers_fault}
+
+    assert found == mended
+    assert Refusal(grpc.StatusCode.CANCELLED, "", ()).is_callers_fault
 
 
 @pytest.mark.parametrize("error", [KeyError("/a/path"), errors.BundleError("/a/path")])
