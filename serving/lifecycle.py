@@ -8,7 +8,7 @@ import sys
 
 import structlog
 
-from serving.calls import make_task
+from serving.abandoned import make_task
 from serving.errors import OnehandError
 from serving.heaps import share_heaps
 from serving.scheduling import run_in_batches

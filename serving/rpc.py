@@ -12,8 +12,6 @@ router wraps each handler once, when it is registered.
 import asyncio
 import inspect
 import math
-import re
-import secrets
 import time
 from collections.abc import (
     AsyncIterator,
@@ -22,39 +20,33 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Mapping,
-    Sequence,
 )
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
 import structlog
 
+from serving.abandoned import end_call
 from serving.admission import Admission
-from serving.calls import end_call
+from serving.call import Call, Context, Metadata
 from serving.errors import DeadlineExpired, InvalidRequest, NotReady, Overloaded
-from serving.metrics import Metrics, RpcMetrics
-from serving.status import Refusal, UnknownMethod, refuse
-from serving.tracing import Span, Tracing
+from serving.metrics import Metrics
+from serving.status import UnknownMethod, refuse
+from serving.tracing import Tracing
 
-__all__ = ["MOST_ASKED", "REQUEST_ID", "Router"]
+__all__ = ["MOST_ASKED", "Router"]
 
-REQUEST_ID = "x-request-id"
 MOST_ASKED = 4096
 """Bytes that ask for the health or the description of a service: a name, which a watch keeps."""
-_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STOPPING = "the server is stopping"
 _RETRY_AFTER = 1.0
 _SHED_LOG_SECONDS = 1.0
-# How long a request is on its way, at most, where client and server share a busy machine.
-_ON_THE_WAY = 0.02
 # An answer of more bytes counts until its client has taken it, which says itself how much it takes.
 # Verdicts on 256 pictures are less.
 _LARGE = 8 * 1024
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = Any  # grpc.RpcMethodHandler, whose stubs know only blocking handlers
-Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +148,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             parse = partial(_parsed, parse=parse)
 
         async def unary(raw: bytes, context: Context) -> bytes:
-            call = _Call(rpc, context, self._log_each)
+            call = Call(rpc, context, self._log_each)
             admitted = False
             self._tasks.add(call.task)
             try:
@@ -195,7 +187,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             await self._until_closing(_write_all(handler.unary_stream, request, context))
 
         async def stream(raw: bytes, context: Context) -> None:
-            await self._account(_Call(rpc, context, self._log_each), permit, work(raw, context))
+            await self._account(Call(rpc, context, self._log_each), permit, work(raw, context))
 
         return grpc.unary_stream_rpc_method_handler(
             stream, response_serializer=handler.response_serializer
@@ -210,7 +202,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             await self._until_closing(_write_all(handler.stream_stream, requests, context))
 
         async def stream(raws: AsyncIterator[bytes], context: Context) -> None:
-            call = _Call(rpc, context, self._log_each)
+            call = Call(rpc, context, self._log_each)
             await self._account(call, permit, work(raws, context))
 
         return grpc.stream_stream_rpc_method_handler(
@@ -224,17 +216,17 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             raise UnknownMethod("there is no such method here")
 
         async def stream(_requests: Any, context: Context) -> None:
-            await self._account(_Call(rpc, context, self._log_each), None, work())
+            await self._account(Call(rpc, context, self._log_each), None, work())
 
         return grpc.stream_stream_rpc_method_handler(stream)
 
-    def _permit(self, service: str, method: str) -> "Callable[[_Call], None] | None":
+    def _permit(self, service: str, method: str) -> Callable[[Call], None] | None:
         """Return what decides whether a call may go on; ``None`` = every call may."""
         authorize, tracing = self._authorize, self._tracing
         if service in self._open_to_all or not (authorize or tracing):
             return None
 
-        def permit(call: _Call) -> None:
+        def permit(call: Call) -> None:
             metadata = call.metadata()
             if tracing:
                 call.span = tracing.begin(method, metadata)
@@ -245,8 +237,8 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
 
     async def _account(
         self,
-        call: "_Call",
-        permit: "Callable[[_Call], None] | None",
+        call: Call,
+        permit: Callable[[Call], None] | None,
         work: Coroutine[Any, Any, None],
     ) -> None:
         """Do the work of a stream and count it once."""
@@ -288,21 +280,19 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
 
         task.add_done_callback(sent)
 
-    def _shed(self, call: "_Call", overload: Overloaded) -> None:
+    def _shed(self, call: Call, overload: Overloaded) -> None:
         """Send a call away at a fraction of what an answer costs, or shedding would not help.
 
         No details made for this call alone, no abort, and one line of the log a second.
         """
-        code, message, trailers = _overloaded(str(overload), overload.retry_after)
-        call.set_status(code, message, trailers)
-        call.finish(code)
+        message = call.shed(overload)
         self._shed_unsaid += 1
         now = time.monotonic()
         if now >= self._shed_said + _SHED_LOG_SECONDS:
             log.warning("shedding", requests=self._shed_unsaid, problem=message)
             self._shed_said, self._shed_unsaid = now, 0
 
-    async def _fail(self, call: "_Call", error: BaseException) -> None:
+    async def _fail(self, call: Call, error: BaseException) -> None:
         """Count a call that failed, and tell its client.
 
         Returns if there is nobody to tell; the caller then raises the error again.
@@ -323,7 +313,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             error = NotReady(_STOPPING) if gone else error
         refusal = refuse(error, call.request_id())
         call.finish(refusal.code)
-        _report(refusal, error, call)
+        call.report(refusal, error)
         await call.abort(refusal)
 
     async def _until_closing(self, work: Coroutine[Any, Any, None]) -> None:
@@ -341,123 +331,6 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in st
             # What was cancelled is waited for: a write to a stream that is gone fails, and nobody
             # else would ever hear of it.
             await asyncio.gather(done, closing, return_exceptions=True)
-
-
-class _Call:
-    """One RPC from its start, which is now, to its end.
-
-    Attributes:
-        task: the one that gRPC cancels when the client goes away.
-        granted: seconds that the caller waited for at the start; ``None`` = for ever.
-        span: of the RPC, where it is traced.
-    """
-
-    __slots__ = ("_context", "_id", "_log", "_rpc", "_start", "granted", "span", "task")
-
-    def __init__(self, rpc: RpcMetrics, context: Context, log_it: bool) -> None:
-        self._start = time.perf_counter()
-        self._rpc = rpc
-        self._context = context
-        self._log = log_it
-        self._id = ""
-        self.task = _current_task()
-        self.granted = context.time_remaining()
-        self.span: Span | None = None
-        rpc.start()
-
-    @property
-    def method(self) -> str:
-        """Full name, for the log."""
-        return self._rpc.method
-
-    def metadata(self) -> Metadata:
-        """Return what the caller sent beside the message."""
-        return tuple(self._context.invocation_metadata() or ())
-
-    def request_id(self) -> str:
-        """Return the caller's id if it is safe to repeat, else a new one; always the same."""
-        self._id = self._id or _request_id(self.metadata())
-        return self._id
-
-    def code(self) -> grpc.StatusCode:
-        """Return the status that a handler has set."""
-        return grpc.StatusCode(self._context.code())
-
-    def finish(self, code: grpc.StatusCode) -> None:
-        """Count the RPC; to be called exactly once."""
-        seconds = time.perf_counter() - self._start
-        self._rpc.finish(code, seconds)
-        if self.span:
-            self.span.finish(code)
-        if self._log:
-            log.debug("rpc", code=code.name, seconds=round(seconds, 6), **self.labels())
-
-    def labels(self) -> dict[str, str]:
-        """Return what a line of the log says of every call."""
-        trace = {"trace_id": self.span.trace_id} if self.span else {}
-        return {"method": self.method, "request_id": self.request_id(), **trace}
-
-    async def abort(self, refusal: Refusal) -> None:
-        """Tell the client.
-
-        Raises:
-            grpc.aio.AbortError: always; it ends the handler.
-        """
-        metadata = ((REQUEST_ID, self.request_id()), *refusal.trailing_metadata())
-        await self._context.abort(refusal.code, refusal.message, metadata)
-
-    def set_status(self, code: grpc.StatusCode, message: str, trailers: Metadata) -> None:
-        """Have the handler end with this status once it returns."""
-        self._context.set_code(code)
-        self._context.set_details(message)
-        self._context.set_trailing_metadata(tuple(trailers))
-
-    def code_of_the_gone(self) -> grpc.StatusCode:
-        """Return what a client saw that went away: its deadline, or its own cancellation.
-
-        Both arrive as the same reset of the stream. The deadline travels rounded up, and as the
-        time that is left, so it seems to lie ahead by as much as the request was on its way. When
-        the client has given up for it, some of it may seem to be left.
-        """
-        left = self._context.time_remaining()
-        if left is None or self.granted is None:
-            return grpc.StatusCode.CANCELLED
-        if left <= _ON_THE_WAY + 0.02 * self.granted:
-            return grpc.StatusCode.DEADLINE_EXCEEDED
-        return grpc.StatusCode.CANCELLED
-
-
-@lru_cache(maxsize=64)
-def _overloaded(message: str, retry_after: float) -> tuple[grpc.StatusCode, str, Metadata]:
-    refusal = refuse(Overloaded(message, retry_after), request_id="")
-    return refusal.code, refusal.message, refusal.trailing_metadata()
-
-
-def _request_id(metadata: Metadata) -> str:
-    for key, value in metadata:
-        if key == REQUEST_ID and isinstance(value, str) and _SAFE_ID.fullmatch(value):
-            return value
-    return secrets.token_hex(8)
-
-
-def _current_task() -> "asyncio.Task[Any]":
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("expected to run in a task of the event loop, found none")
-    return task
-
-
-def _report(refusal: Refusal, failure: BaseException, call: _Call) -> None:
-    ours = refusal.code is grpc.StatusCode.INTERNAL
-    # What callers do wrong shows in the counters; a line each would let anybody fill the log.
-    theirs = refusal.is_callers_fault
-    (log.error if ours else log.debug if theirs else log.warning)(
-        "rpc failed",
-        code=refusal.code.name,
-        problem=refusal.message,
-        exc_info=failure if ours else None,
-        **call.labels(),
-    )
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:

@@ -16,7 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.calls import make_task
+from serving.abandoned import make_task
 from serving.pb import handwriting_pb2_grpc as pb_grpc
 from serving.pool import Pool
 from serving.server import Server, create_server

@@ -1,4 +1,4 @@
-"""The two tasks of a call, so that it can be ended when its client takes no answer.
+"""Answers that nobody takes: how a call can be ended whose client is silent.
 
 ``grpc.aio`` runs a handler in a task, and holds the call in another one, which waits for the client
 to be done. Cancelled while its answer is being sent, the former is over, and for the rest gRPC
