@@ -6,14 +6,15 @@ each watch waits for its own client alone.
 """
 
 import asyncio
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving.call import Context
+
 __all__ = ["Health", "Status"]
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Status: TypeAlias = "health_pb2.HealthCheckResponse.ServingStatus.ValueType"
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from serving.drawing import Drawn
 from serving.fuse import fuse
-from serving.images import SIDE, encode_png
+from serving.images import PIXELS, encode_png
 from serving.inference import Variants
 from serving.limits import Limits
 from serving.model import Verdicts
@@ -33,7 +33,6 @@ _RESULTS = np.dtype(
 _IMAGE, _LATENT, _ATTRIBUTES = 0x0A, 0x12, 0x3A
 _VALUES = 0x0A
 _ATTRIBUTE_TAGS = (0x0D, 0x15, 0x1D, 0x25, 0x2D)
-_PIXELS = SIDE * SIDE
 _LABELS = (pb.LABEL_OWN, pb.LABEL_OTHER_WRITER, pb.LABEL_OTHER)
 
 
@@ -162,12 +161,12 @@ def _blank(size: int, with_pixels: bool) -> NDArray[np.void]:
     attribute = np.dtype([("tag", "u1"), ("value", "<f4")])
     attributes = len(_ATTRIBUTE_TAGS) * attribute.itemsize
     heads = {
-        "pixels": _head(_IMAGE, _PIXELS),
+        "pixels": _head(_IMAGE, PIXELS),
         "latent": _head(_LATENT, len(values) + 4 * size) + values,
         "attributes": _head(_ATTRIBUTES, attributes),
     }
     kinds = {
-        "pixels": ("u1", (_PIXELS,)),
+        "pixels": ("u1", (PIXELS,)),
         "latent": ("<f4", (size,)),
         "attributes": (attribute, (len(_ATTRIBUTE_TAGS),)),
     }

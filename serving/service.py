@@ -4,11 +4,12 @@ Errors leave by ``raise``; nothing here knows of status codes.
 """
 
 import secrets
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 
 from serving import messages, modes
+from serving.call import Context
 from serving.catalogue import Catalogue
 from serving.deadline import Deadline
 from serving.drawing import SPAN_ROWS
@@ -27,8 +28,6 @@ from serving.wire import has_at_most, usual_request
 __all__ = ["SERVICE_NAME", "HandwritingService"]
 
 SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["HandwritingService"].full_name
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 # A picture, its pixels, and what they are: the most fields that there are for one.
 _PICTURE_FIELDS = 5

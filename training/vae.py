@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from serving.images import PIXELS
 from training.config import VaeConfig
 from training.fit import History, fit, initialise
 from training.perceptron import perceptron
-
-PIXELS = 28 * 28
 
 
 class Autoencoder(nn.Module, ABC):

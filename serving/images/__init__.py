@@ -7,11 +7,12 @@ image that it was trained on. numpy and Pillow only.
 from serving.errors import BadImage
 from serving.images.decode import ImageLimits, decode
 from serving.images.forms import read_forms
-from serving.images.mnist_form import SIDE, are_mnist_form, to_mnist_form
+from serving.images.mnist_form import PIXELS, SIDE, are_mnist_form, to_mnist_form
 from serving.images.png import encode_png
 from serving.images.size import claimed_size
 
 __all__ = [
+    "PIXELS",
     "SIDE",
     "BadImage",
     "ImageLimits",

@@ -31,9 +31,9 @@ Floats = NDArray[np.float32]
 Box = tuple[slice, slice]
 
 SIDE = 28
+PIXELS = SIDE * SIDE
 BOX = 20
 
-_PIXELS = SIDE * SIDE
 # The pixels that are light, as bytes; and the bits that say so, of eight pixels at once.
 _LIGHT = bytes(range(0x80, 0x100))
 # Mean of the edge, below which it is taken for the black ground of a form: ink may reach it.
@@ -107,16 +107,16 @@ def are_mnist_form(pixels: bytes) -> bool:
     Args:
         pixels: 784 bytes for each picture, 1 or more.
     """
-    if len(pixels) == _PIXELS:  # many times faster than with arrays
-        light = _PIXELS - len(pixels.translate(None, _LIGHT))
-        return 0 < light < _PIXELS // 2
-    return bool(_are_dark(np.frombuffer(pixels, dtype=np.uint8).reshape(-1, _PIXELS)).all())
+    if len(pixels) == PIXELS:  # many times faster than with arrays
+        light = PIXELS - len(pixels.translate(None, _LIGHT))
+        return 0 < light < PIXELS // 2
+    return bool(_are_dark(np.frombuffer(pixels, dtype=np.uint8).reshape(-1, PIXELS)).all())
 
 
 def _are_dark(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Say which images (n, 784) have some ink on mostly black, shape (n,)."""
     lights = np.bitwise_count(images.view(np.uint64) & _LIGHT_BITS).sum(axis=1)
-    are_dark: NDArray[np.bool_] = (lights > 0) & (lights < _PIXELS // 2)
+    are_dark: NDArray[np.bool_] = (lights > 0) & (lights < PIXELS // 2)
     return are_dark
 
 
@@ -131,7 +131,7 @@ def forms_among(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     edge = images[:, (0, -1)].sum(axis=(1, 2), dtype=np.int64)
     edge += images[:, :, (0, -1)].sum(axis=(1, 2), dtype=np.int64)
     is_black: NDArray[np.bool_] = edge < 4 * SIDE * _BLACK
-    return is_black & _are_dark(images.reshape(len(images), _PIXELS))
+    return is_black & _are_dark(images.reshape(len(images), PIXELS))
 
 
 def _is_form(pixels: bytes) -> bool:

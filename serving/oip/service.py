@@ -4,11 +4,10 @@ Where the standard leaves a choice: an empty version is the one in force, an emp
 that is not there, and asking whether an unknown model is ready is an error rather than a no.
 """
 
-from typing import Any, TypeAlias
-
 import grpc
 
 import serving
+from serving.call import Context
 from serving.catalogue import Catalogue
 from serving.deadline import Deadline
 from serving.errors import InvalidRequest, NotReady, UnknownProfile, UnknownVersion
@@ -27,8 +26,6 @@ __all__ = ["PROBES", "SERVICE_NAME", "OpenInferenceService"]
 SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 PROBES = tuple(f"/{SERVICE_NAME}/{name}" for name in ("ServerLive", "ServerReady", "ModelReady"))
 """Methods by which balancers and orchestrators look after a server: they must answer when busy."""
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class OpenInferenceService(pb_grpc.GRPCInferenceServiceServicer):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.errors import InvalidRequest
-from serving.images import SIDE
+from serving.images import PIXELS, SIDE
 from serving.model import Verdicts
 from serving.pb import open_inference_pb2 as pb
 from serving.profiles import Profile
@@ -26,7 +26,6 @@ __all__ = [
 _INPUT = "images"
 _DATATYPE = "UINT8"
 _SIDES = (SIDE, SIDE)
-_PIXELS = SIDE * SIDE
 _ENVELOPE = 64 * 1024
 _LONGEST_ID = 256
 _TAIL = {"probabilities": (3,), "llr": ()}
@@ -102,7 +101,7 @@ def most_bytes(images: int) -> int:
 
     A pixel takes two bytes at the most, as a number of ``contents``.
     """
-    return 2 * _PIXELS * images + _ENVELOPE
+    return 2 * PIXELS * images + _ENVELOPE
 
 
 def read_asked(request: pb.ModelInferRequest, most: int) -> Asked:
@@ -223,10 +222,10 @@ def _raw_pixels(request: pb.ModelInferRequest, rows: int) -> Images:
         raise _invalid("raw_input_contents", f"expected one for the one input, found {len(raw)}")
     if request.inputs[0].contents.ListFields():
         raise _invalid("inputs[0].contents", "expected none beside raw_input_contents, found some")
-    if len(raw[0]) != rows * _PIXELS:
+    if len(raw[0]) != rows * PIXELS:
         raise _invalid(
             "raw_input_contents[0]",
-            f"expected {rows * _PIXELS} bytes for the shape, found {len(raw[0])}",
+            f"expected {rows * PIXELS} bytes for the shape, found {len(raw[0])}",
         )
     return np.frombuffer(raw[0], np.uint8)
 
@@ -238,10 +237,10 @@ def _pixels(request: pb.ModelInferRequest, rows: int) -> Images:
     if others:
         raise _invalid(f"inputs[0].contents.{others[0]}", f"expected none for {_DATATYPE}")
     count = len(contents.uint_contents)
-    if count != rows * _PIXELS:
+    if count != rows * PIXELS:
         raise _invalid(
             field,
-            f"expected {rows * _PIXELS} elements for the shape, here or as bytes in "
+            f"expected {rows * PIXELS} elements for the shape, here or as bytes in "
             f"raw_input_contents, found {count}",
         )
     wide = np.array(contents.uint_contents)  # a copy of memory: no element becomes an object

@@ -15,14 +15,13 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from serving.errors import InvalidRequest
-from serving.images import SIDE
+from serving.images import PIXELS, SIDE
 from serving.oip.tensors import Asked, read_asked
 from serving.pb import open_inference_pb2 as pb
 from serving.wire import varint
 
 __all__ = ["UsualRequest", "usual_request"]
 
-_PIXELS = SIDE * SIDE
 # Field 7 of ModelInferRequest, raw_input_contents: a tag, a length, the bytes.
 _RAW_INPUT = 0x3A
 
@@ -58,7 +57,7 @@ def usual_request(request: bytes, most: int) -> UsualRequest | None:
         request: from outside.
         most: images; a request with more of them is not looked into.
     """
-    rows, front = divmod(len(request), _PIXELS)
+    rows, front = divmod(len(request), PIXELS)
     if not 1 <= rows <= most:
         return None
     mark = _mark(rows)
@@ -74,7 +73,7 @@ def usual_request(request: bytes, most: int) -> UsualRequest | None:
 @lru_cache(maxsize=1024)
 def _mark(rows: int) -> bytes:
     """Return what stands before the raw pixels of so many images."""
-    return bytes([_RAW_INPUT]) + varint(rows * _PIXELS)
+    return bytes([_RAW_INPUT]) + varint(rows * PIXELS)
 
 
 @lru_cache(maxsize=1024)
