@@ -12,7 +12,7 @@ from serving.abandoned import make_task
 from serving.errors import OnehandError
 from serving.heaps import share_heaps
 from serving.scheduling import run_in_batches
-from serving.server import Server, Tell, create_server
+from serving.server import Server, Tell
 from serving.settings import Settings
 from serving.slots import Region
 from serving.wakeups import EventLoop
@@ -57,7 +57,7 @@ async def _serve(
     asyncio.get_running_loop().set_task_factory(make_task)
     stopping, hurry = _watch_signals()
     try:
-        server = create_server(chosen, region, tell)
+        server = Server(chosen, region, tell)
     except OnehandError as error:
         log.error("cannot serve", problem=str(error))
         return 1

@@ -8,7 +8,6 @@ first, then there is time for balancers to notice, and only then are requests re
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import structlog
@@ -39,7 +38,7 @@ from serving.threads import Threads
 from serving.tracing import Tracing, open_tracing
 from serving.watched import keep_watching
 
-__all__ = ["Server", "Tell", "create_server"]
+__all__ = ["Server", "Tell"]
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -55,37 +54,68 @@ Tell: TypeAlias = Callable[..., Any]
 """Takes an event and facts, as a logger does."""
 
 
-@dataclass
 class Server:
-    """A server that is bound to its ports; see ``create_server``.
+    """A server that is bound to its ports.
 
     Attributes:
+        settings: in force.
         port: where gRPC is answered.
         metrics_port: where Prometheus is answered; -1 = by the supervisor.
         health_port: where health alone is answered, without TLS; -1 = nowhere.
+        metrics: where it counts.
+        catalogue: the profiles in force; none before ``load``.
         threads: at work for requests.
     """
 
-    settings: Settings
-    port: int
-    metrics_port: int
-    health_port: int
-    metrics: Metrics
-    catalogue: Catalogue
-    threads: Threads
-    _services: tuple[str, ...]
-    _listeners: Listeners
-    _probes: HealthPort | None
-    _security: Security
-    _health: Health
-    _admission: Admission
-    _router: Router
-    _tracing: Tracing | None
-    _endpoint: MetricsEndpoint | None
-    _tell: Tell
-    _loader: Loader
-    _reloader: Reloader
-    _watching: "asyncio.Task[None] | None" = field(default=None, init=False)
+    def __init__(
+        self, settings: Settings, region: Region | None = None, tell: Tell | None = None
+    ) -> None:
+        """Build it, bind its ports and show its metrics; call it where an event loop runs.
+
+        Args:
+            settings: the settings in force; port 0 = a free one.
+            region: where a worker among several counts, whose metrics its supervisor shows;
+                ``None`` = the server is alone and shows its own.
+            tell: is told of "listening" and "serving", with facts; ``None`` = the log.
+
+        Raises:
+            CannotBind: a port is taken, or an address is not one of this machine.
+            FileRefused: the files for TLS or tokens cannot be used.
+            TracingUnavailable: spans are asked for and what sends them is not installed.
+        """
+        self.settings = settings
+        self._tell = tell or log.info
+        alone = region is None
+        # Who works, and who may ask.
+        self.metrics = metrics = Metrics(CollectorRegistry(), (region,) if region else ())
+        self.threads = Threads.start(settings, metrics)
+        self.catalogue = Catalogue()
+        self._loader = Loader()
+        self._admission = Admission(settings.max_in_flight, settings.max_queued_bytes, metrics)
+        self._security = Security.from_settings(settings, metrics)
+        self._tracing = open_tracing(settings)
+        # What is answered,
+        self._router = _router(settings, self._admission, metrics, self._security, self._tracing)
+        self._services = _offer(self._router, settings, self.catalogue, self.threads, metrics)
+        self._health = _offer_to_tools(
+            self._router, self._services, with_reflection=settings.reflection
+        )
+        # and where.
+        self._listeners = Listeners(
+            settings, (self._router,), self._security.credentials, alone=alone
+        )
+        self._probes = (
+            HealthPort(settings, self._health, alone=alone) if settings.health_port >= 0 else None
+        )
+        self._endpoint = _show(metrics, settings) if alone else None
+        self.port = self._listeners.port
+        self.metrics_port = self._endpoint.port if self._endpoint else -1
+        self.health_port = self._probes.port if self._probes else -1
+        # What goes on beside it once it is started.
+        self._reloader = Reloader(
+            settings.models, settings.default_profile, self._loader, self.catalogue, metrics
+        )
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Answer from now on: health and reflection, and the service once models are loaded."""
@@ -180,30 +210,15 @@ class Server:
             quiet = quiet + 1 if self._admission.idle else 0
 
 
-def create_server(
-    settings: Settings, region: Region | None = None, tell: Tell | None = None
-) -> Server:
-    """Build a server, bind its ports and show its metrics; call it where an event loop runs.
-
-    Args:
-        settings: the settings in force; port 0 = a free one.
-        region: where a worker among several counts, whose metrics its supervisor shows; ``None``
-            = the server is alone and shows its own.
-        tell: is told of "listening" and "serving", with facts; ``None`` = the log.
-
-    Raises:
-        CannotBind: a port is taken, or an address is not one of this machine.
-        FileRefused: the files for TLS or tokens cannot be used.
-        TracingUnavailable: spans are asked for and what sends them is not installed.
-    """
-    metrics = Metrics(CollectorRegistry(), (region,) if region else ())
-    threads = Threads.start(settings, metrics)
-    catalogue = Catalogue()
-    loader = Loader()
-    admission = Admission(settings.max_in_flight, settings.max_queued_bytes, metrics)
-    security = Security.from_settings(settings, metrics)
-    tracing = open_tracing(settings)
-    router = Router(
+def _router(
+    settings: Settings,
+    admission: Admission,
+    metrics: Metrics,
+    security: Security,
+    tracing: Tracing | None,
+) -> Router:
+    """Return what all calls pass, without methods."""
+    return Router(
         admission,
         metrics,
         open_to_all=(health.SERVICE_NAME,),
@@ -213,35 +228,6 @@ def create_server(
         authorize=security.authorize,
         tracing=tracing,
         log_each=settings.log_level == "debug",
-    )
-    services = _offer(router, settings, catalogue, threads, metrics)
-    health_servicer = _offer_to_tools(router, services, with_reflection=settings.reflection)
-    alone = region is None
-    listeners = Listeners(settings, (router,), security.credentials, alone=alone)
-    probes = None
-    if settings.health_port >= 0:
-        probes = HealthPort(settings, health_servicer, alone=alone)
-    endpoint = None if region else _show(metrics, settings)
-    return Server(
-        settings=settings,
-        port=listeners.port,
-        metrics_port=endpoint.port if endpoint else -1,
-        health_port=probes.port if probes else -1,
-        metrics=metrics,
-        catalogue=catalogue,
-        threads=threads,
-        _services=services,
-        _listeners=listeners,
-        _probes=probes,
-        _security=security,
-        _health=health_servicer,
-        _admission=admission,
-        _router=router,
-        _tracing=tracing,
-        _endpoint=endpoint,
-        _tell=tell or log.info,
-        _loader=loader,
-        _reloader=Reloader(settings.models, settings.default_profile, loader, catalogue, metrics),
     )
 
 

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving.abandoned import make_task
 from serving.pb import handwriting_pb2_grpc as pb_grpc
 from serving.pool import Pool
-from serving.server import Server, create_server
+from serving.server import Server
 from serving.settings import Settings
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class Host:
         """Start a server with these settings on free ports."""
 
         async def start() -> Server:
-            server = create_server(
+            server = Server(
                 Settings(**({"port": 0, "metrics_port": 0, "drain_delay": 0} | settings))
             )
             await server.start()

@@ -46,7 +46,7 @@ def live(
 ) -> tuple[int, list[str]]:
     """Return the exit code, and what was asked of the server."""
     server = Server(while_loading)
-    monkeypatch.setattr(lifecycle, "create_server", lambda *_: server)
+    monkeypatch.setattr(lifecycle, "Server", lambda *_: server)
     serving = lifecycle._serve(Settings(), None, None, load_first)
     return asyncio.run(asyncio.wait_for(serving, 60)), server.asked
 
