@@ -51,6 +51,20 @@ class Crew:
     sure, or drawn. They are drawn from the last, so that large ones come first and the threads end
     together. While a job waits for a thread, a step ends a job of the crew, and what is left goes
     to the end of the line. Helpers find the points of further spans, as far as they come to it.
+
+    Three kinds of threads share it: the event loop, which made it and waits for the answer, any
+    number of the pool's, each with a span in hand that nobody else touches until it is back in
+    line, and one helper at a time. They do not wait for one another. All that they share but
+    ``_missing`` is safe by Python's lock: each use is one operation on a built-in type, and whoever
+    comes too late finds nothing or takes a step in vain.
+
+    * ``_line``: the pool's threads take from it; a helper copies it before it looks through.
+    * ``_points``: a helper puts them in, the pool's threads take them out.
+    * ``_pieces``: no key comes or goes. The list of a span belongs to the thread that has the span
+      in hand, and at the end, when none is missing, to the event loop.
+    * ``_missing``: counted down by the pool's threads, which is two operations: under ``_lock``.
+    * ``_is_over``: anybody sets it, and nobody takes it back.
+    * ``_answer``: the event loop alone sets it; the others read it once, and have the loop tell it.
     """
 
     def __init__(
@@ -115,7 +129,9 @@ class Crew:
         try:
             while True:
                 self._deadline.check("inference")
-                if begun := begun or self._take():
+                if begun is None:
+                    begun = self._take()
+                if begun is not None:
                     begun = self._step(begun)
                 if self._is_over or not (begun or self._line):
                     return
