@@ -5,7 +5,15 @@
 ...     answer = client.classify([Path("two.png").read_bytes()])
 ...     print(answer.results[0].label, answer.results[0].llr)
 
-``python -m serving.client`` is the same on the command line.
+``python -m serving.client`` is the same on the command line::
+
+    connection   a method for each RPC
+    answers      what the service answers, as plain values
+    failures     failed calls as exceptions
+    cli          the command line
+    asked        an attribute as a word of it
+    sheet        many pictures on one page
+    __main__     ``python -m serving.client``
 """
 
 from serving.client.answers import (

@@ -1,5 +1,8 @@
 """The Open Inference Protocol beside our own service: other messages, the same engine.
 
-``service`` answers the RPCs, ``tensors`` turns their tensors into arrays and back. Nothing else of
-the server knows of the protocol but the line that registers it.
+Nothing else of the server knows of the protocol but the line that registers it::
+
+    service      answers the RPCs
+    tensors      their tensors to arrays and back, and all that can be wrong with them
+    usual        the request that most tools send, known by what comes before its pixels
 """

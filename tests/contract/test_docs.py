@@ -1,12 +1,17 @@
 """The documentation names what there is."""
 
 import dataclasses
+import re
 from pathlib import Path
+from types import ModuleType
 
 import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+import serving.client
+import serving.images
+import serving.oip
 from serving import status
 from serving.metrics import Metrics
 from serving.settings import Settings
@@ -47,3 +52,19 @@ def test_statuses_are_documented() -> None:
     assert [row.reason for row in rows if f"| `{row.reason}` |" not in text] == []
     assert [row.code.name for row in rows if f"| `{row.code.name}` |" not in text] == []
     assert f"| `{grpc.StatusCode.CANCELLED.name}` |" in text
+
+
+@pytest.mark.parametrize(
+    "package",
+    [serving, serving.client, serving.images, serving.oip],
+    ids=lambda package: package.__name__,
+)
+def test_each_module_is_on_the_map(package: ModuleType) -> None:
+    """The docstring of a package names each module and package in it once, on a line of its own."""
+    [folder] = map(Path, package.__path__)
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    packages = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+
+    named = re.findall(r"^    ([\w/]+) +\S", package.__doc__ or "", re.MULTILINE)
+
+    assert sorted(named) == sorted(modules | packages)
