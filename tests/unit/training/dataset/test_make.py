@@ -416,10 +416,34 @@ def test_a_full_disk(
     disk[5] = 1000
     monkeypatch.setattr(room.os, "statvfs", lambda _: os.statvfs_result(disk))
 
-    with pytest.raises(DatasetError, match=r"GiB free; ask|room for 3; take"):
+    with pytest.raises(DatasetError, match=r"free; ask|room for 3; take"):
         make(order(format=form), Scribbler(stop=0, fault=AssertionError), tmp_path / "set")
 
     assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("pictures", "blocks", "told"),
+    [
+        (2, 0, "take about 1.6 KiB, found 0 bytes free"),
+        (1, 1, "take about 785 bytes, found 512 bytes free"),
+        (6 * 512, 6 * 785 - 1, "take about 2.3 MiB, found 2.2 MiB free"),
+        (3 * 2**21, 2**20, "take about 4.6 GiB, found 512 MiB free"),
+        (2**50, 2**40, "take about 803,840 TiB, found 512 TiB free"),
+    ],
+)
+def test_room_is_told_in_units_that_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: int, blocks: int, told: str
+) -> None:
+    """Nothing that is there is told as none, and what is lacking never as the same."""
+    disk = list(os.statvfs(tmp_path))
+    disk[1], disk[4] = 512, blocks  # f_frsize, f_bavail
+    monkeypatch.setattr(room.os, "statvfs", lambda _: os.statvfs_result(disk))
+
+    with pytest.raises(DatasetError) as refusal:
+        room.check_room(order(), pictures, tmp_path)
+
+    assert told in str(refusal.value)
 
 
 @pytest.mark.parametrize(
