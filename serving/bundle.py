@@ -175,12 +175,14 @@ class Bundle:
     """A verified bundle.
 
     Attributes:
+        folder: where it was read from, as it was given.
         manifest: the parsed manifest.
         digest: SHA-256 of the manifest's bytes, lower-case hex.
         contents: verified bytes by file name, one entry for each of ``FILES``.
         created: seconds since 1970 at which the manifest was written to this disk.
     """
 
+    folder: Path
     manifest: Manifest
     digest: str
     contents: Mapping[str, bytes]
@@ -244,22 +246,23 @@ def load(folder: Path) -> Bundle:
     """Read and verify one bundle.
 
     Raises:
-        BundleError: names the file and key, what was expected and what was found. Refused are:
-            a missing, additional, oversized or changed file, a link or anything else that is not
-            a plain file, a manifest with a missing or unknown key or of an unknown schema
-            version, a folder that is not named after the manifest's profile and version, and
-            whatever this process may not read.
+        BundleError: names the file, in ``folder`` as it was given, and key, what was expected and
+            what was found. Refused are: a missing, additional, oversized or changed file, a link
+            or anything else that is not a plain file, a manifest with a missing or unknown key or
+            of an unknown schema version, a folder that is not named after the manifest's profile
+            and version, and whatever this process may not read.
     """
-    with _readable(folder.name):
+    with _readable(str(folder)):
         if not folder.is_dir() or folder.is_symlink():
-            raise BundleError(f"{str(folder)!r}: expected the folder of a bundle, found none")
+            raise BundleError(f"{folder}: expected the folder of a bundle, found none")
         raw = _read_plain(folder / MANIFEST)
         # Before the files: of another schema, they are others.
-        manifest = parse_manifest(raw, folder.name)
+        manifest = parse_manifest(raw, str(folder))
         _check_listing(folder)
         _check_identity(manifest, folder)
         contents = {name: _read_verified(folder / name, manifest.files[name]) for name in FILES}
         return Bundle(
+            folder=folder,
             manifest=manifest,
             digest=hashlib.sha256(raw).hexdigest(),
             contents=contents,
@@ -299,13 +302,13 @@ def current(home: Path) -> Path:
         BundleError: the file is missing or does not hold a version, or the version is not there,
             or cannot be read.
     """
-    check_profile_name(home.name)
-    with _readable(home.name):
+    check_profile_name(home.name, f"{home.parent}: profile")
+    with _readable(str(home)):
         version = _read_plain(home / CURRENT, limit=64).decode("ascii", "replace").strip()
         if not VERSION_NAME.fullmatch(version):
-            raise BundleError(f"{home.name}/{CURRENT}: expected 12 hex digits, found {version!r}")
+            raise BundleError(f"{home / CURRENT}: expected 12 hex digits, found {version!r}")
         if not (home / version).is_dir():
-            raise BundleError(f"{home.name}/{CURRENT}: names version {version}, which is not there")
+            raise BundleError(f"{home / CURRENT}: names version {version}, which is not there")
         return home / version
 
 
@@ -321,11 +324,16 @@ def named(path: Path) -> Path:
     return current(folder) if (folder / CURRENT).exists() else folder
 
 
-def check_profile_name(name: str) -> None:
-    """Raise BundleError unless ``name`` is safe as a folder, a label and an identifier."""
+def check_profile_name(name: str, where: str = "profile") -> None:
+    """Raise BundleError unless ``name`` is safe as a folder, a label and an identifier.
+
+    Args:
+        name: to be checked.
+        where: what the name is of, for the error.
+    """
     if not PROFILE_NAME.fullmatch(name):
         raise BundleError(
-            f"profile: expected 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or "
+            f"{where}: expected 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or "
             f"digit; found {name!r}"
         )
 
@@ -361,15 +369,15 @@ def _check_listing(folder: Path) -> None:
     expected = {MANIFEST, *FILES}
     found = {entry.name for entry in os.scandir(folder)} - {REPORT}
     for name in sorted(expected - found):
-        raise BundleError(f"{folder.name}/{name}: expected a file, found none")
+        raise BundleError(f"{folder / name}: expected a file, found none")
     for name in sorted(found - expected):
         raise BundleError(
-            f"{folder.name}/{name}: not part of a bundle; expected only {sorted(expected)}"
+            f"{folder / name}: not part of a bundle; expected only {sorted(expected)}"
         )
 
 
 def _check_identity(manifest: Manifest, folder: Path) -> None:
-    where = f"{folder.name}/{MANIFEST}"
+    where = folder / MANIFEST
     checks = (
         ("version", derive_version(manifest), manifest.version),
         ("version", folder.name, manifest.version),
@@ -395,29 +403,27 @@ def _check_identity(manifest: Manifest, folder: Path) -> None:
 
 def _read_verified(path: Path, entry: FileEntry) -> bytes:
     data = _read_plain(path)
-    where = f"{path.parent.name}/{path.name}"
     if len(data) != entry.bytes:
-        raise BundleError(f"{where}: expected {entry.bytes} bytes, found {len(data)}")
+        raise BundleError(f"{path}: expected {entry.bytes} bytes, found {len(data)}")
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != entry.sha256:
-        raise BundleError(f"{where}: SHA-256: expected {entry.sha256}, found {sha256}")
+        raise BundleError(f"{path}: SHA-256: expected {entry.sha256}, found {sha256}")
     return data
 
 
 def _read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     """Read a file that must be a plain one; O_NOFOLLOW closes the gap between check and read."""
-    where = f"{path.parent.name}/{path.name}"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         kind = "a link" if path.is_symlink() else error.strerror
-        raise BundleError(f"{where}: expected a plain file, found: {kind}") from error
+        raise BundleError(f"{path}: expected a plain file, found: {kind}") from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"{where}: expected a plain file, found something else")
+            raise BundleError(f"{path}: expected a plain file, found something else")
         if status.st_size > limit:
-            raise BundleError(f"{where}: expected at most {limit} bytes, found {status.st_size}")
+            raise BundleError(f"{path}: expected at most {limit} bytes, found {status.st_size}")
         return file.read(limit)
 
 

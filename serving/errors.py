@@ -110,7 +110,7 @@ class Forbidden(OnehandError):
 class BundleError(OnehandError):
     """A bundle on disk that breaks its contract, or that was changed after it was written.
 
-    For operators, and sent to no caller: it may name a folder as they gave it.
+    For operators, and sent to no caller: files are named in the folder that they gave.
     """
 
 

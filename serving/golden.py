@@ -8,6 +8,7 @@ wrong graph, a wrong runtime or a wrong processor, and the bundle is refused.
 import io
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def replay(bundle: Bundle, graphs: Mapping[str, Graph]) -> float:
         BundleError: the file is not a set of golden vectors, or an output differs by more than
             the manifest allows; names the output and the difference.
     """
-    where = f"{bundle.manifest.profile}/{bundle.manifest.version}/{GOLDEN}"
+    where = bundle.folder / GOLDEN
     golden = _read(bundle.contents[GOLDEN], where)
     _check_form(golden, bundle.manifest.latent_size, where)
     differences = {
@@ -68,7 +69,7 @@ def _difference(name: str, expected: NDArray[Any], found: NDArray[Any]) -> float
     return float((np.abs(expected - found) / scale).max())
 
 
-def _read(data: bytes, where: str) -> Arrays:
+def _read(data: bytes, where: Path) -> Arrays:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
@@ -82,7 +83,7 @@ def _read(data: bytes, where: str) -> Arrays:
         raise BundleError(f"{where}: expected a numpy archive, found: {error}") from error
 
 
-def _check_form(golden: Arrays, latent_size: int, where: str) -> None:
+def _check_form(golden: Arrays, latent_size: int, where: Path) -> None:
     shapes = _shapes(golden, latent_size)
     if sorted(golden) != sorted(shapes):
         raise BundleError(f"{where}: expected arrays {sorted(shapes)}, found {sorted(golden)}")

@@ -6,6 +6,7 @@ graph itself: all three must agree before a request sees it, and each answer is 
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,14 +69,15 @@ class Graph:
             BundleError: onnxruntime cannot load it, or it is not of the form that the contract
                 or the bundle's manifest says.
         """
-        manifest = bundle.manifest
-        self._where = f"{manifest.profile}/{manifest.version}/{name}"
+        manifest, path = bundle.manifest, bundle.folder / name
         inputs, outputs = contract(manifest.latent_size)[name]
-        self._session = _open(bundle.contents[name], self._where)
-        self._check("manifest's inputs", inputs, _declared(manifest.graphs[name].inputs))
-        self._check("manifest's outputs", outputs, _declared(manifest.graphs[name].outputs))
-        self._check("inputs", inputs, _found(self._session.get_inputs()))
-        self._check("outputs", outputs, _found(self._session.get_outputs()))
+        self._session = _open(bundle.contents[name], path)
+        _check(path, "manifest's inputs", inputs, _declared(manifest.graphs[name].inputs))
+        _check(path, "manifest's outputs", outputs, _declared(manifest.graphs[name].outputs))
+        _check(path, "inputs", inputs, _found(self._session.get_inputs()))
+        _check(path, "outputs", outputs, _found(self._session.get_outputs()))
+        # Faults are told to callers, who are to learn nothing of this disk.
+        self._where = f"{manifest.profile}/{manifest.version}/{name}"
         self._inputs = [name for name, _, _ in inputs]
         self._outputs = [name for name, _, _ in outputs]
         self._tails = [shape[1:] for _, _, shape in outputs]
@@ -100,17 +102,18 @@ class Graph:
                 raise ModelFault(f"{self._where}: {name}: expected finite numbers, found others")
         return found
 
-    def _check(self, what: str, expected: list[Signature], found: list[Signature]) -> None:
-        if expected != found:
-            raise BundleError(f"{self._where}: {what}: expected {expected}, found {found}")
+
+def _check(path: Path, what: str, expected: list[Signature], found: list[Signature]) -> None:
+    if expected != found:
+        raise BundleError(f"{path}: {what}: expected {expected}, found {found}")
 
 
-def _open(data: bytes, where: str) -> Any:
+def _open(data: bytes, path: Path) -> Any:
     try:
         return open_session(data)
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         reason = str(error).splitlines()[0]
-        raise BundleError(f"{where}: expected a graph that onnxruntime loads: {reason}") from error
+        raise BundleError(f"{path}: expected a graph that onnxruntime loads: {reason}") from error
 
 
 def _declared(tensors: tuple[Tensor, ...]) -> list[Signature]:

@@ -325,6 +325,70 @@ def test_manifest_survives_a_round_trip() -> None:
     assert msgspec.structs.replace(manifest, digit=3) != manifest
 
 
+@pytest.mark.parametrize(
+    ("spoil", "where"),
+    [
+        (lambda folder: (folder / bundle.ENCODER).unlink(), bundle.ENCODER),
+        (lambda folder: (folder / "extra.bin").touch(), "extra.bin"),
+        (lambda folder: os.truncate(folder / bundle.DECODER, 9), bundle.DECODER),
+        (lambda folder: flip(folder / bundle.STEER, 9), bundle.STEER),
+        (lambda folder: (folder / bundle.MANIFEST).unlink(), bundle.MANIFEST),
+        (lambda folder: (folder / bundle.MANIFEST).write_text("{"), bundle.MANIFEST),
+        (lambda folder: edit(folder, lambda m: m.update(digit=3)), bundle.MANIFEST),
+        (lambda folder: edit(folder, lambda m: m.pop("digit")), bundle.MANIFEST),
+        (lambda folder: edit(folder, lambda m: m.update(schema_version=3)), bundle.MANIFEST),
+        (lambda folder: (folder.parent / bundle.CURRENT).write_text("?"), "../CURRENT"),
+        (lambda folder: (folder.parent / bundle.CURRENT).unlink(), "../CURRENT"),
+        (shutil.rmtree, "../CURRENT"),
+    ],
+)
+def test_what_is_wrong_is_named_as_the_folder_was_given(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path], object],
+    where: str,
+) -> None:
+    """Of bundles in many folders that one is told, by a path that the operator can use."""
+    monkeypatch.chdir(tmp_path)
+    folder = bundles.build(Path("here/hands"))
+    spoil(folder)
+
+    with pytest.raises(BundleError) as refusal:
+        bundle.load(bundle.discover(Path("here/hands"))["tiny"])
+
+    assert str(refusal.value).startswith(f"{os.path.normpath(folder / where)}: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"contents": {bundle.GOLDEN: b""}}, bundle.GOLDEN),
+        ({"contents": {bundle.GOLDEN: bundles.pack({})}}, bundle.GOLDEN),
+        ({"change_golden": lambda arrays: arrays["llr"].fill(9)}, bundle.GOLDEN),
+        ({"contents": {bundle.DECODER: b"no graph"}}, bundle.DECODER),
+        ({"latent_size": 5}, bundle.ENCODER),
+    ],
+)
+def test_so_is_what_cannot_be_proven(tmp_path: Path, changes: dict[str, Any], name: str) -> None:
+    """A graph and the golden vectors are named in the folder that they came from, too."""
+    folder = bundles.build(tmp_path, **changes)
+
+    with pytest.raises(BundleError) as refusal:
+        load_profile(folder)
+
+    assert str(refusal.value).startswith(f"{folder / name}: ")
+
+
+def test_so_is_the_folder_of_a_name_that_is_none(tmp_path: Path) -> None:
+    """Which of the models folders it lies in is said as well."""
+    (tmp_path / "Alice").mkdir()
+
+    with pytest.raises(BundleError) as refusal:
+        bundle.discover(tmp_path)
+
+    assert str(refusal.value).startswith(f"{tmp_path}: profile: expected 1 to 63 of a-z")
+
+
 def test_unreadable_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that this process may not read is refused at each level, by name."""
     home, root = folder.parent, folder.parent.parent
@@ -333,9 +397,9 @@ def test_unreadable_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         raise PermissionError(errno.EACCES, "Permission denied")
 
     for owner, function, read, name in (
-        (os, "scandir", lambda: bundle.load(folder), folder.name),
-        (Path, "is_dir", lambda: bundle.load(folder), folder.name),
-        (Path, "is_dir", lambda: bundle.current(home), home.name),
+        (os, "scandir", lambda: bundle.load(folder), folder),
+        (Path, "is_dir", lambda: bundle.load(folder), folder),
+        (Path, "is_dir", lambda: bundle.current(home), home),
         (Path, "is_dir", lambda: bundle.discover(root), f"models: '{root}'"),
         (Path, "iterdir", lambda: bundle.discover(root), f"models: '{root}'"),
     ):
