@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser.prog} {options.verb}: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except _explained() as error:
-        print(f"{parser.prog} {options.verb}: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"{parser.prog} {options.verb}: {line}", file=sys.stderr)
         return 1
 
 

@@ -10,10 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from serving import bundle
-from serving.images import BadImage, ImageLimits, decode, to_mnist_form
 from training import base, generator, metric, record, showcase
 from training.augment import Variations, augment
-from training.base.network import DIGITS
 from training.cnn import train_cnn
 from training.config import MetricConfig, Recipe
 from training.data import Digits
@@ -22,7 +20,8 @@ from training.fit import History
 from training.generator.hand_vae import hand_vae
 from training.latent import analyse
 from training.learned import Classifier, Learned
-from training.metric import imprint, taken_for
+from training.metric import imprint
+from training.pictures import read_all
 from training.resume import make_folder
 from training.screen import Screened, train_screen
 from training.synthesize import as_forms, compose_training_set, sample_prior
@@ -53,16 +52,13 @@ def enrol(
         seed: same pictures, seed, recipe and versions give the same bytes on one machine.
 
     Raises:
-        serving.errors.BadImage: names the picture that cannot be used and says why.
+        serving.errors.BadImage: names every picture that cannot be used and says why.
         OSError: nothing can be written to ``root``.
         training.errors.TrainingError: a stage failed.
     """
     bundle.check_profile_name(profile)
-    greys = [read_picture(path) for path in pictures]
-    forms = np.stack([to_form(path, grey) for path, grey in zip(pictures, greys, strict=True)])
-    _check_different(pictures, forms)
-    if recipe.metric is not None:
-        _check_digit(pictures, forms, digit)
+    read = read_all(pictures, None if recipe.metric is None else digit)
+    forms = np.stack([picture.form for picture in read])
     make_folder(root)
     unseen, seen = showcase.hold_out(background, digit, seed)
     learned = learn(forms, digit, recipe, seen, seed)
@@ -87,7 +83,9 @@ def enrol(
             root,
             seed,
         )
-    record.save(showcase.collect(learned, latent, greys, unseen, digit), folder)
+    record.save(
+        showcase.collect(learned, latent, [picture.grey for picture in read], unseen, digit), folder
+    )
     return folder
 
 
@@ -137,51 +135,6 @@ def _on_base(
 ) -> Classifier:
     images = {"forms": forms, "variations": variations, "samples": as_forms(samples)}
     return Classifier(imprint(base.load(), digit, images, config), metric.PRIORS)
-
-
-def _check_different(pictures: Sequence[Path], forms: Images) -> None:
-    """Raise BadImage if a picture is there twice: it would count as two that agree."""
-    first: dict[bytes, Path] = {}
-    for path, form in zip(pictures, forms, strict=True):
-        twin = first.setdefault(form.tobytes(), path)
-        if twin is not path:
-            raise BadImage(f"{path}: expected another picture than {twin}, found the same one")
-
-
-def _check_digit(pictures: Sequence[Path], forms: Images, digit: int) -> None:
-    """Raise BadImage for a picture that is not the digit, by all that the base knows of digits.
-
-    Its classifier would call everything the writer writes something else.
-    """
-    for path, found in zip(pictures, taken_for(base.load(), digit, forms), strict=True):
-        if found != digit:
-            looks = f"looks like a {found}" if found < DIGITS else "looks like no digit"
-            raise BadImage(
-                f"{path}: expected a {digit}, found a picture that {looks}; say with --digit what "
-                "it shows, or take a clearer picture"
-            )
-
-
-def read_picture(path: Path) -> Images:
-    """Return the grey pixels (h, w) of a picture file.
-
-    Raises:
-        BadImage: names the file and says what is wrong with it.
-    """
-    try:
-        return decode(path.read_bytes(), ImageLimits())
-    except BadImage as error:
-        raise BadImage(f"{path}: {error}") from error
-    except OSError as error:
-        raise BadImage(f"{path}: {error.strerror}") from error
-
-
-def to_form(path: Path, grey: Images) -> Images:
-    """Return the MNIST form (28, 28) of a picture's grey pixels; errors name ``path``."""
-    try:
-        return to_mnist_form(grey)
-    except BadImage as error:
-        raise BadImage(f"{path}: {error}") from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from benchmarks.variants.sources import AUGMENT, SEED_VAE, SHIPPED, enrol_others, enrol_shipped
 from serving.images.mnist_form import SIDE
 from training import data, samples
-from training.pipeline import read_picture, to_form
+from training.pictures import read
 
 Images = NDArray[np.uint8]
 
@@ -38,7 +38,7 @@ def sample() -> list[Hand]:
     """Return the hand of the project's own two sample pictures, the first of them enrolled."""
     folder = Path(samples.__file__).parent
     paths = [folder / name for name in ("two.jpg", "two-again.jpg")]
-    form, again = (to_form(path, read_picture(path)) for path in paths)
+    form, again = (read(path).form for path in paths)
     return [Hand(form, again[None])]
 
 

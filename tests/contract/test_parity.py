@@ -15,6 +15,7 @@ from tests.serving_host import Host
 from training import pipeline
 from training.config import Recipe
 from training.data import load_bundled
+from training.pictures import read
 from training.showcase import hold_out
 
 TOLERANCE = 1e-5
@@ -46,7 +47,7 @@ def test_a_thousand_images_agree(enrolled: Path, recipe: Recipe, host: Host) -> 
     """1,000 MNIST images get the same probabilities and ratios from all three."""
     images = load_bundled().images[::5]
     _, seen = hold_out(background(), 2, 0)
-    forms = np.stack([pipeline.to_form(SAMPLES, pipeline.read_picture(SAMPLES / "two.jpg"))])
+    forms = read(SAMPLES / "two.jpg").form[None]
     learned = pipeline.learn(forms, 2, recipe, seen, 0)
     graph = learned.classifier.graph()
     with torch.inference_mode():
