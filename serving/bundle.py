@@ -342,7 +342,7 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
     """Parse manifest bytes strictly; ``where`` names the bundle in errors."""
     try:
         header = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec's own, and what is no UTF-8
         raise BundleError(f"{where}/{MANIFEST}: not valid JSON: {error}") from error
     found = header.get("schema_version") if isinstance(header, dict) else None
     if found != SCHEMA_VERSION:

@@ -25,10 +25,10 @@ def folder(tmp_path: Path) -> Path:
     return bundles.build(tmp_path)
 
 
-def flip(path: Path, place: int) -> None:
+def flip(path: Path, place: int, bit: int = 0) -> None:
     """Change one bit of a file."""
     data = bytearray(path.read_bytes())
-    data[place] ^= 1
+    data[place] ^= 1 << bit
     path.write_bytes(data)
 
 
@@ -78,12 +78,13 @@ def test_flipped_bit(folder: Path, name: str, place: int | str) -> None:
         load_profile(folder)
 
 
-def test_flipped_bit_of_the_manifest(folder: Path) -> None:
-    """One changed bit anywhere in the manifest is found: it breaks the form or the version."""
+@pytest.mark.parametrize("bit", [0, 7])
+def test_flipped_bit_of_the_manifest(folder: Path, bit: int) -> None:
+    """One changed bit anywhere in the manifest is found: it breaks the text, form or version."""
     path = folder / bundle.MANIFEST
     whole = path.read_bytes()
     for place in range(0, len(whole), 7):
-        flip(path, place)
+        flip(path, place, bit)
         if _same_json(path.read_bytes(), whole):
             continue
         with pytest.raises(BundleError, match=bundle.MANIFEST):

@@ -190,7 +190,7 @@ def _read_progress(home: Path) -> Progress | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Progress)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec's own, and what is no UTF-8
         raise DatasetError(
             f"{path}: cannot be read: {error}; remove {home.name} and start anew"
         ) from error

@@ -305,7 +305,9 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"set.partial/thesis.tex": b"precious"}
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'{"blocks": 3}', b"\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[" * 100_000, b'{"blocks": 3}', b"\xff", b'{"order": {"\xff": 1}}']
+)
 def test_damaged_progress(tmp_path: Path, data: bytes) -> None:
     """Progress that cannot be read is an error that says what to do."""
     with pytest.raises(KeyboardInterrupt):
