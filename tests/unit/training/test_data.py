@@ -1,10 +1,13 @@
 """Official files, read strictly."""
 
 import contextlib
+import errno
 import gzip
+import importlib.resources
 import io
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.archives import packed_otherwise
 from training.data import (
     Characters,
     Digits,
@@ -57,17 +61,42 @@ def test_official_files(mnist: Path) -> None:
     assert load_writers(mnist, digits).tolist() == [7, 8, 7]
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    """A folder without the files is refused by the name of the one that is missing."""
-    with pytest.raises(DataError, match="train-images-idx3-ubyte"):
-        load_mnist(tmp_path)
+@pytest.mark.parametrize(("name", "found"), [("", "neither"), ("nowhere", "no folder")])
+def test_missing_file(tmp_path: Path, name: str, found: str) -> None:
+    """A folder without the files, or none, is refused by the name of the file that is missing."""
+    with pytest.raises(DataError) as refusal:
+        load_mnist(tmp_path / name)
+
+    assert str(refusal.value) == (
+        f"{tmp_path / name}: expected the file train-images-idx3-ubyte.gz or "
+        f"train-images-idx3-ubyte, found {found}; name the folder that holds the official files"
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "where"), [("is_file", ""), ("read_bytes", "train-images-idx3-ubyte.gz")]
+)
+def test_what_may_not_be_read(
+    mnist: Path, monkeypatch: pytest.MonkeyPatch, function: str, where: str
+) -> None:
+    """A folder or a file of somebody else's is named once, in words."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, function, refuse)
+
+    with pytest.raises(DataError) as refusal:
+        load_mnist(mnist)
+
+    assert str(refusal.value) == f"{mnist / where}: cannot be read: Permission denied"
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"\0\0\x0d\x01" + bytes(8), "IDX file of bytes"),
-        (idx(IMAGES)[:-1], "found 2351 bytes"),
+        (b"\0\0\x0d\x01" + bytes(8), "IDX file of bytes.*; get the file anew"),
+        (idx(IMAGES)[:-1], "found 2351 bytes after it; get the file anew"),
         (b"\0\0\x08\x03", "header says"),
     ],
 )
@@ -88,7 +117,7 @@ def test_damaged_gzip(mnist: Path, damage: str) -> None:
     data[12] ^= 0xFF
     path.write_bytes(path.read_bytes()[:-20] if damage == "cut" else data)
 
-    with pytest.raises(DataError, match=path.name):
+    with pytest.raises(DataError, match=f"{path.name}: cannot be read: .*; get the file anew"):
         load_mnist(mnist)
 
 
@@ -107,6 +136,20 @@ def test_bundled() -> None:
     assert np.bincount(digits.labels).tolist() == [500] * 10
     assert digits.images.shape == (5000, 28, 28)
     assert digits.images.max() == 255
+
+
+@pytest.mark.parametrize("content", [b"none", gzip.compress(b"1,2")[:-3]])
+def test_a_damaged_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    """The file of another package is named as well, and what is wrong with it."""
+    monkeypatch.setattr(importlib.resources, "files", lambda _: tmp_path)
+    path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+    with pytest.raises(
+        DataError, match=r"mnist_5k\.csv\.gz: cannot be read: .*; get the file anew"
+    ):
+        load_bundled()
 
 
 def omniglot(path: Path, pictures: dict[str, bytes]) -> Path:
@@ -152,7 +195,7 @@ def test_alphabets_that_were_learned_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("pictures", "problem"),
     [
-        ({"a.png": b"no picture"}, "a.png: not a PNG"),
+        ({"a.png": b"no picture"}, "a.png: not a PNG, or a damaged one; get the file anew"),
         ({"a.png": png(28)}, r"expected 105 x 105 pixels, found \(28, 28\)"),
         ({"a.txt": b""}, "expected PNG files, found none"),
     ],
@@ -163,13 +206,34 @@ def test_other_pictures(tmp_path: Path, pictures: dict[str, bytes], problem: str
         load_omniglot(omniglot(tmp_path / "small.zip", pictures))
 
 
-def test_damaged_zip(tmp_path: Path) -> None:
-    """What is no zip file is refused by name."""
-    path = tmp_path / "small.zip"
-    path.write_bytes(b"PK")
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: b"PK", "File is not a zip file"),
+        (lambda path: path.read_bytes()[:-40], "File is not a zip file"),
+        (packed_otherwise, "That compression method is not supported"),
+    ],
+)
+def test_damaged_zip(tmp_path: Path, damage: Callable[[Path], bytes], reason: str) -> None:
+    """What is no zip file, or a damaged one, is refused by name, with what to do."""
+    path = omniglot(tmp_path / "small.zip", {"set/A/y/1.png": png(105)})
+    path.write_bytes(damage(path))
 
-    with pytest.raises(DataError, match=r"small\.zip: cannot be read"):
+    with pytest.raises(DataError) as refusal:
         load_omniglot(path)
+
+    assert str(refusal.value) == f"{path}: cannot be read: {reason}; get the file anew"
+
+
+def test_missing_zip(tmp_path: Path) -> None:
+    """What is not there is said in words, and named once; so is a folder in its place."""
+    for path, reason in (
+        (tmp_path / "small.zip", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+    ):
+        with pytest.raises(DataError) as refusal:
+            load_omniglot(path)
+        assert str(refusal.value) == f"{path}: cannot be read: {reason}"
 
 
 @given(st.binary(max_size=64) | st.binary(max_size=40).map(b"\0\0\x08".__add__))

@@ -288,7 +288,10 @@ def test_a_seed_that_no_generator_takes(seed: str, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["enroll", "nowhere.png", "--profile", "a"], "enroll: nowhere.png: No such file"),
+        (
+            ["enroll", "nowhere.png", "--profile", "a"],
+            "enroll: nowhere.png: cannot be read: No such",
+        ),
         (["enroll", str(SAMPLES / "two.jpg"), "--profile", "../a"], "profile: expected"),
         (["report", "nowhere"], "expected the folder of a bundle"),
         (["enroll", "x.png", "--profile", "a", "--mnist", "nowhere"], "train-images-idx3-ubyte"),

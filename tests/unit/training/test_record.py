@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from serving.bundle import LABELS
+from tests.archives import packed_otherwise
 from training import record
 from training.record import Latent, Layout, Record, RecordError, Strip, Tests
 
@@ -112,8 +113,13 @@ def test_a_missing_file_is_named_with_what_to_run(tmp_path: Path, name: str) -> 
     record.save(make_record(), tmp_path)
     (tmp_path / "report" / name).unlink()
 
-    with pytest.raises(RecordError, match=rf"{name}.*python -m training enroll"):
+    with pytest.raises(RecordError) as refusal:
         record.load(tmp_path)
+
+    assert str(refusal.value) == (
+        f"{tmp_path / 'report' / name}: expected the record of an enrolment, found none; make it "
+        "anew with `python -m training enroll IMAGE --profile NAME`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,6 +152,16 @@ def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "report" / record.ARRAYS, allow_pickle=True, **arrays)
 
     with pytest.raises(RecordError, match="pickle"):
+        record.load(tmp_path)
+
+
+def test_arrays_packed_in_a_way_that_is_not_known(tmp_path: Path) -> None:
+    """One changed byte may say so, and is damage like any other."""
+    record.save(make_record(), tmp_path)
+    path = tmp_path / "report" / record.ARRAYS
+    path.write_bytes(packed_otherwise(path))
+
+    with pytest.raises(RecordError, match=r"damaged.*compression method.*training enroll"):
         record.load(tmp_path)
 
 

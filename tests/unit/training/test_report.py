@@ -339,15 +339,31 @@ def test_a_profile_stands_for_its_version_in_force(tmp_path: Path) -> None:
     assert report.render(folder.parent) == report.render(folder)
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"rows": []}', '{"rows": [{"auc": [1]}]}'])
-def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
-    """A missing or damaged file is an error with its path and the command to make it."""
+@pytest.mark.parametrize(
+    "content", [b"{", b'{"rows": []}', b'{"rows": [{"auc": [1]}]}', b'{"command": "\xff"}']
+)
+def test_a_damaged_benchmark_is_named(tmp_path: Path, content: bytes) -> None:
+    """It is an error with the file's path and the command to make it."""
     benchmark = tmp_path / "benchmark.json"
-    if content is not None:
-        benchmark.write_text(content)
+    benchmark.write_bytes(content)
 
     with pytest.raises(report.ReportError, match=r"benchmark\.json.*python -m training evaluate"):
         report.render(make(tmp_path), benchmark)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("nowhere", "No such file or directory"), ("", "Is a directory")]
+)
+def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    """Once, and the reason is said in words."""
+    benchmark = tmp_path / "figures" / name
+    (tmp_path / "figures").mkdir()
+
+    with pytest.raises(report.ReportError) as refusal:
+        report.render(make(tmp_path), benchmark)
+
+    start = f"{benchmark}: cannot be read: {reason}; make it with `python -m training evaluate"
+    assert str(refusal.value).startswith(start)
 
 
 def test_a_bundle_without_a_record_says_what_is_missing(tmp_path: Path) -> None:
