@@ -29,6 +29,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -208,16 +209,23 @@ def describe_files(contents: Mapping[str, bytes]) -> dict[str, FileEntry]:
     }
 
 
-def save(manifest: Manifest, contents: Mapping[str, bytes], root: Path) -> Path:
+def save(
+    manifest: Manifest,
+    contents: Mapping[str, bytes],
+    root: Path,
+    report: Mapping[str, bytes] = MappingProxyType({}),
+) -> Path:
     """Write a bundle under ``root`` and point ``CURRENT`` at it; all or nothing.
 
     The folder is filled under a hidden temporary name and renamed into place, so no reader ever
-    sees half of it. A bundle of this version that is already there is verified and kept.
+    sees half of it. A bundle of this version that is already there is verified and kept, with
+    this report.
 
     Args:
         manifest: complete but for ``version`` and ``files``, which are set here.
         contents: bytes by file name, one entry for each of ``FILES``.
         root: folder of all profiles; made if missing.
+        report: bytes by name of files for people, which are there before the version is in force.
 
     Returns:
         The bundle's folder.
@@ -225,6 +233,7 @@ def save(manifest: Manifest, contents: Mapping[str, bytes], root: Path) -> Path:
     Raises:
         BundleError: a name is not allowed, a file is missing or unknown, or what is on disk
             under this very version is not what it claims to be.
+        OSError: something cannot be written; nothing new is in force.
     """
     if set(contents) != set(FILES):
         raise BundleError(f"contents: expected {sorted(FILES)}, found {sorted(contents)}")
@@ -235,10 +244,10 @@ def save(manifest: Manifest, contents: Mapping[str, bytes], root: Path) -> Path:
     home = root / manifest.profile
     root.mkdir(parents=True, exist_ok=True)
     if home.exists():
-        _add_version(home, manifest.version, files)
+        _add_version(home, manifest.version, files, report)
     else:  # at one go: a profile without CURRENT would stop every server that starts meanwhile
         with _staged(home) as staging:
-            _add_version(staging, manifest.version, files)
+            _add_version(staging, manifest.version, files, report)
     return home / manifest.version
 
 
@@ -427,15 +436,26 @@ def _read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
         return file.read(limit)
 
 
-def _add_version(home: Path, version: str, files: Mapping[str, bytes]) -> None:
+def _add_version(
+    home: Path, version: str, files: Mapping[str, bytes], report: Mapping[str, bytes]
+) -> None:
     target = home / version
     if target.exists():
         load(target)
+        _add_report(target, report)
     else:
         with _staged(target) as staging:
             for name, data in files.items():
                 _write_synced(staging / name, data)
+            _add_report(staging, report)
     replace_file(home / CURRENT, f"{version}\n".encode())
+
+
+def _add_report(folder: Path, report: Mapping[str, bytes]) -> None:
+    if report:
+        (folder / REPORT).mkdir(exist_ok=True)
+    for name, data in report.items():
+        replace_file(folder / REPORT / name, data)
 
 
 @contextlib.contextmanager

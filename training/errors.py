@@ -13,6 +13,10 @@ class Diverged(TrainingError):
     """A loss that is no longer a finite number."""
 
 
+class NotSaved(TrainingError):
+    """A bundle that cannot be written, for want of room, say; nothing new is in force."""
+
+
 class ParityError(TrainingError):
     """An exported graph that does not answer as the network that it was made from."""
 

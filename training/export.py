@@ -9,7 +9,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -111,23 +110,20 @@ class Identity:
 
 
 def export(
-    graphs: Graphs, identity: Identity, examples: NDArray[np.uint8], root: Path, seed: int
-) -> Path:
-    """Export, check and write a bundle; return its folder.
+    graphs: Graphs, identity: Identity, examples: NDArray[np.uint8], seed: int
+) -> tuple[bundle.Manifest, dict[str, bytes]]:
+    """Export and check; return what ``bundle.save`` takes, a manifest and the files by name.
 
     Args:
         graphs: trained networks.
         identity: profile, digit, recipe, figures.
         examples: uint8 (n, 28, 28), images of the kind the graphs will see; n >= 1. Some of them
             are written into the bundle as golden vectors.
-        root: folder of all profiles.
         seed: of the noise in the checks.
 
     Raises:
         ParityError: a graph differs from its network by more than ``TOLERANCE``, or flips a label.
-        serving.errors.BundleError: the profile's name is not allowed.
     """
-    bundle.check_profile_name(identity.profile)
     networks = networks_of(graphs)
     contracts = contracts_of(graphs.vae.latent)
     models = {name: to_onnx(networks[name], contracts[name], name) for name in networks}
@@ -135,11 +131,8 @@ def export(
     batches = [_check_inputs(examples, graphs.vae.latent, size, random) for size in BATCHES]
     parity = _check_parity(networks, contracts, models, batches)
     golden_inputs = _check_inputs(examples, graphs.vae.latent, _GOLDEN_ROWS, random)
-    contents = {
-        **models,
-        bundle.GOLDEN: _to_npz(_golden(networks, contracts, golden_inputs)),
-    }
-    return bundle.save(_manifest(graphs, identity, contracts, parity), contents, root)
+    golden = _to_npz(_golden(networks, contracts, golden_inputs))
+    return _manifest(graphs, identity, contracts, parity), {**models, bundle.GOLDEN: golden}
 
 
 def networks_of(graphs: Graphs) -> dict[str, nn.Module]:

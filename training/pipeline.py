@@ -15,6 +15,7 @@ from training.augment import Variations, augment
 from training.cnn import train_cnn
 from training.config import MetricConfig, Recipe
 from training.data import Digits
+from training.errors import NotSaved
 from training.export import Graphs, Identity, export
 from training.fit import History
 from training.generator.hand_vae import hand_vae
@@ -53,8 +54,9 @@ def enrol(
 
     Raises:
         serving.errors.BadImage: names every picture that cannot be used and says why.
-        OSError: nothing can be written to ``root``.
-        training.errors.TrainingError: a stage failed.
+        OSError: nothing can be written to ``root``, as is found out before the work.
+        training.errors.TrainingError: a stage failed, or the bundle cannot be written after all.
+            Whatever is raised, nothing new is in force.
     """
     bundle.check_profile_name(profile)
     read = read_all(pictures, None if recipe.metric is None else digit)
@@ -70,7 +72,7 @@ def enrol(
     with _timed(learned.seconds, "screen"):
         screened = learn_screen(learned, seed)
     with _timed(learned.seconds, "export"):
-        folder = export(
+        manifest, contents = export(
             Graphs(
                 classifier.graph(),
                 learned.vae,
@@ -80,13 +82,17 @@ def enrol(
             ),
             _identity(learned, latent, screened, profile, digit, seed),
             np.concatenate([forms, learned.variations.images[::9], learned.samples[::9]]),
-            root,
             seed,
         )
-    record.save(
-        showcase.collect(learned, latent, [picture.grey for picture in read], unseen, digit), folder
-    )
-    return folder
+    kept = showcase.collect(learned, latent, [picture.grey for picture in read], unseen, digit)
+    # At one go: nothing may come into force of which it is then said that it failed.
+    try:
+        return bundle.save(manifest, contents, root, record.encode(kept))
+    except OSError as error:
+        raise NotSaved(
+            f"{root}: the bundle cannot be written: {error.strerror}; nothing new is in force: see "
+            "to that, or choose another --out"
+        ) from error
 
 
 def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: int) -> Learned:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.bundle import LABELS, REPORT, replace_file
+from serving.bundle import LABELS, REPORT
 from training import archives
 from training.errors import TrainingError
 
@@ -247,15 +247,12 @@ def thumbnail(picture: Images, side: int = THUMBNAIL_SIDE) -> Images:
     return np.asarray(image, dtype=np.uint8)
 
 
-def save(record: Record, folder: Path) -> None:
-    """Write the record into the ``report`` folder of the bundle ``folder``; each file at once."""
-    home = folder / REPORT
-    home.mkdir(exist_ok=True)
+def encode(record: Record) -> dict[str, bytes]:
+    """Return the record's two files by name, which belong into a bundle's ``report`` folder."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **dict(_arrays(record)))
     values = json.dumps(_values(record), indent=1, ensure_ascii=False, allow_nan=False)
-    replace_file(home / ARRAYS, buffer.getvalue())
-    replace_file(home / VALUES, f"{values}\n".encode())
+    return {ARRAYS: buffer.getvalue(), VALUES: f"{values}\n".encode()}
 
 
 def load(folder: Path) -> Record:

@@ -29,7 +29,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 class ReportError(TrainingError):
-    """Benchmark figures that cannot be shown; the message says what to run."""
+    """Figures that cannot be shown or a page that cannot be written; says what to run."""
 
 
 class Bin(msgspec.Struct, frozen=True):
@@ -107,7 +107,8 @@ def render(folder: Path, benchmark: Path | None = None) -> Path:
     Raises:
         BundleError: the bundle breaks its contract.
         RecordError: the record is missing or damaged; says which file and what to run.
-        ReportError: the benchmark is missing, damaged or of another digit; says the same.
+        ReportError: the benchmark is missing, damaged or of another digit, or the page cannot be
+            written; says the same.
     """
     folder = bundle.named(folder)
     loaded = bundle.load(folder)
@@ -120,7 +121,13 @@ def render(folder: Path, benchmark: Path | None = None) -> Path:
         .render(_page(loaded, remembered), benchmark=rows, evaluate=command)
     )
     target = folder / bundle.REPORT / PAGE
-    bundle.replace_file(target, page.encode())
+    try:
+        bundle.replace_file(target, page.encode())
+    except OSError as error:
+        raise ReportError(
+            f"{target}: cannot be written: {error.strerror}; see to that, and draw the report with "
+            f"`python -m training report {folder}`"
+        ) from error
     return target
 
 

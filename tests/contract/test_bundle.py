@@ -57,6 +57,46 @@ def test_a_new_profile_is_there_at_one_go(tmp_path: Path, monkeypatch: pytest.Mo
     assert bundle.discover(tmp_path) == {"first": folder}
 
 
+PAGES = {"record.json": b"{}", "page.html": b"<p>"}
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1], ids=["nothing", "the same", "another"])
+def test_a_report_comes_with_its_version(tmp_path: Path, seed: int | None) -> None:
+    """Whichever version was there before, and it makes no other version of it."""
+    if seed is not None:
+        bundles.build(tmp_path, seed=seed)
+
+    folder = bundle.save(bundles.manifest(), bundles.files(), tmp_path, PAGES)
+
+    assert bundle.current(tmp_path / "tiny") == folder
+    assert {path.name: path.read_bytes() for path in (folder / "report").iterdir()} == PAGES
+    assert bundle.load(folder).manifest.version == bundles.build(tmp_path / "bare").name
+
+
+@pytest.mark.parametrize("name", [bundle.DECODER, bundle.MANIFEST, "page.html", bundle.CURRENT])
+@pytest.mark.parametrize("stop", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_what_cannot_be_written_whole_is_not_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, stop: BaseException
+) -> None:
+    """Whichever file it is, one of the report too: what was served before is served on."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    before = bundles.build(old, seed=1)
+    written = bundle._write_synced
+
+    def stop_at(path: Path, data: bytes) -> None:
+        if path.name in (name, f".partial-{name}-{os.getpid()}"):
+            raise stop
+        written(path, data)
+
+    monkeypatch.setattr(bundle, "_write_synced", stop_at)
+    for root in (old, new):
+        with pytest.raises(type(stop)):
+            bundle.save(bundles.manifest(), bundles.files(), root, PAGES)
+
+    assert bundle.discover(old) == {"tiny": before}
+    assert list(new.iterdir()) == []
+
+
 def test_equal_content_is_equal_version(tmp_path: Path) -> None:
     """The same content gives the same version and the same bytes, another content another."""
     first, same = bundles.build(tmp_path / "a"), bundles.build(tmp_path / "b")

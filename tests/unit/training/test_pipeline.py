@@ -1,5 +1,6 @@
 """From a picture to a bundle, and what happens when it is stopped on the way."""
 
+import errno
 import os
 import re
 import subprocess
@@ -13,11 +14,12 @@ import pytest
 from serving import bundle
 from serving.images import BadImage
 from serving.runtime import open_session
+from tests import bundles
 from tests.enrolments import SAMPLES, TINY, TINY_DEFAULT, background
 from training import export, pipeline, record, report
 from training.__main__ import main
 from training.config import DEFAULT, RECIPES, SEED, Recipe
-from training.errors import ParityError
+from training.errors import NotSaved, ParityError
 
 
 def enrol(
@@ -151,6 +153,32 @@ def test_ctrl_c_while_writing_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         enrol(tmp_path, "two.jpg")
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("name", [bundle.GOLDEN, record.ARRAYS, record.VALUES])
+def test_a_full_disk_leaves_what_was_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Who is told that it failed finds nothing new in force, and no bundle without its record."""
+    before = bundles.build(tmp_path, "sample")
+    written = bundle._write_synced
+
+    def fill(path: Path, data: bytes) -> None:
+        if name in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written(path, data)
+
+    monkeypatch.setattr(bundle, "_write_synced", fill)
+
+    with pytest.raises(NotSaved) as failure:
+        enrol(tmp_path, "two.jpg")
+
+    assert str(failure.value) == (
+        f"{tmp_path}: the bundle cannot be written: No space left on device; nothing new is in "
+        "force: see to that, or choose another --out"
+    )
+    assert bundle.discover(tmp_path) == {"sample": before}
+    assert sorted(before.parent.iterdir()) == sorted([before, before.parent / bundle.CURRENT])
 
 
 def test_a_graph_that_differs_is_not_written(

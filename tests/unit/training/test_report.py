@@ -1,6 +1,7 @@
 """The report: one page that asks nothing of anybody, and says what it cannot show."""
 
 import dataclasses
+import errno
 import json
 import re
 from html.parser import HTMLParser
@@ -12,8 +13,8 @@ import pytest
 from serving import bundle
 from serving.bundle import LABELS
 from tests import bundles
-from tests.unit.training.test_record import make_record
-from training import record, report
+from tests.unit.training.test_record import make_record, save
+from training import report
 from training.record import Record, RecordError, Tests
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=http://example.org/x>"
@@ -57,7 +58,7 @@ class Page(HTMLParser):
 def make(root: Path, shown: Record | None = None, **changes: object) -> Path:
     """Save a tiny bundle with its record and return its folder."""
     folder = bundles.build(root, **changes)  # type: ignore[arg-type]
-    record.save(shown or make_record(), folder)
+    save(shown or make_record(), folder)
     return folder
 
 
@@ -329,6 +330,24 @@ def test_a_benchmark_of_another_digit_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(report.ReportError, match=r"benchmark of a 2, .* found that of a 7; make"):
         report.render(make(tmp_path), benchmark)
+
+
+def test_a_page_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it was to be is said, and that the bundle has nothing to do with it."""
+    folder = make(tmp_path)
+
+    def refuse(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bundle, "replace_file", refuse)
+
+    with pytest.raises(report.ReportError) as refusal:
+        report.render(folder)
+
+    assert str(refusal.value) == (
+        f"{folder / 'report' / 'index.html'}: cannot be written: No space left on device; see to "
+        f"that, and draw the report with `python -m training report {folder}`"
+    )
 
 
 def test_a_profile_stands_for_its_version_in_force(tmp_path: Path) -> None:
