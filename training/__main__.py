@@ -132,9 +132,22 @@ def _enroll(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from training.evaluate import run  # noqa: PLC0415
+    from training.evaluate.run import BenchmarkConfig, run  # noqa: PLC0415
 
-    return run(options)
+    config = BenchmarkConfig(
+        mnist=options.mnist,
+        qmnist=options.qmnist,
+        recipes=tuple(options.recipe or ()),
+        digit=options.digit,
+        writers=options.writers,
+        enrolments=options.enrolments,
+        pictures=tuple(options.pictures),
+        background=options.background,
+        out=options.out,
+        seed=options.seed,
+    )
+    print(run(config))
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

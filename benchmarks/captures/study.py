@@ -16,15 +16,9 @@ from serving.images import encode_png
 from training import data, nondigits
 from training.capture import CAPTURES, read
 from training.config import DEFAULT, RECIPES
-from training.evaluate import (
-    Answer,
-    Scores,
-    answers,
-    decided_by,
-    keep_scores,
-    load_corpus,
-    read_scores,
-)
+from training.evaluate.corpus import load_corpus
+from training.evaluate.kept import decided_by, keep_scores, read_scores
+from training.evaluate.scoring import Answer, Scores, answers
 from training.pipeline import learn
 from training.side_by_side import run_all
 from training.synthesize import OTHER

@@ -1,0 +1,46 @@
+"""Scores that are kept: named after all that decides them, each enrolment's in a file of its own.
+
+A run that was stopped goes on where it was, and figures are cheap to redo. After a change of the
+code, of the data or of a package's version, take a new folder.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from training import base, generator
+from training.config import RECIPES
+from training.evaluate.scoring import Scores
+
+
+def decided_by(name: str) -> str:
+    """Return a short name for all that decides a recipe's scores: its values, and the weights'."""
+    if name not in RECIPES:
+        return "0"
+    recipe = RECIPES[name]
+    files = []
+    if recipe.metric is not None:
+        files += [base.HERE / file for file in (base.WEIGHTS, base.CALIBRATION)]
+    if recipe.hand is not None:
+        files += [generator.HERE / generator.WEIGHTS]
+    decided = recipe.sha256()[:8]
+    if files:
+        content = b"".join(path.read_bytes() for path in files)
+        decided += f"-weights{hashlib.sha256(content).hexdigest()[:8]}"
+    return decided
+
+
+def keep_scores(path: Path, scores: Scores) -> None:
+    """Write a file of scores that is there whole or not at all."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **scores)
+    partial.replace(path)
+
+
+def read_scores(path: Path) -> Scores:
+    """Return what ``keep_scores`` has written."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
