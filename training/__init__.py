@@ -15,12 +15,8 @@ The story, in the order in which ``pipeline.enrol`` tells it::
 
 ``attributes`` and ``steer`` measure and bend pictures inside the graphs; ``morphometry`` is the
 measuring stick, and ``stroke`` what the graphs learned from it. ``base`` holds the committed
-network that ``metric`` builds on, ``generator`` the one that draws, and how it was trained.
-``pretrain`` is how the base came to be::
-
-    contrast     batches of one digit by many writers, and the loss on them
-    jitter, nondigits, muon   changes of a batch; pictures of no digit; the optimiser
-    calibrate    what its scores are worth, on writers that it never saw
+network that ``metric`` builds on, ``generator`` the one that draws, and each how it came to be;
+``muon`` is the optimiser of the base's matrices.
 
 ``evaluate`` measures a recipe on writers that it never saw, ``report`` shows one enrolment in
 pictures, ``config`` holds the recipes, ``dataset`` draws data sets from a finished bundle.

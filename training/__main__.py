@@ -192,14 +192,14 @@ def _pretrain(options: argparse.Namespace) -> int:
 
 def _pretrain_base(writers: "WriterDigits", options: argparse.Namespace) -> Path:
     from training import data  # noqa: PLC0415
+    from training.base.train import TrainConfig, shorten, train_base  # noqa: PLC0415
     from training.errors import DataError  # noqa: PLC0415
-    from training.pretrain import PretrainConfig, pretrain, shorten  # noqa: PLC0415
 
     if options.omniglot is None:
         raise DataError("--omniglot: the base learns from it what is no digit; name its folder")
     characters = data.load_omniglot(options.omniglot / "images_background_small1.zip")
-    config = shorten(PretrainConfig(), options.steps)
-    return pretrain(writers, characters.images, config, options.out, options.seed)
+    config = shorten(TrainConfig(), options.steps)
+    return train_base(writers, characters.images, config, options.out, options.seed)
 
 
 def _pretrain_generator(writers: "WriterDigits", options: argparse.Namespace) -> Path:

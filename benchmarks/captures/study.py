@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from benchmarks.captures import report
 from serving.images import encode_png
-from training import data, nondigits
+from training import data
+from training.base import nondigits
 from training.capture import CAPTURES, read
 from training.config import DEFAULT, RECIPES
 from training.evaluate.corpus import load_corpus

@@ -30,7 +30,7 @@ from benchmarks.variants.jostle import jostle
 from benchmarks.variants.veil import Veil, middle
 from serving.bundle import replace_file
 from training import resume
-from training.contrast import BatchConfig, Batches, contrastive
+from training.base.contrast import BatchConfig, Batches, contrastive
 from training.data import Digits
 from training.errors import Diverged, WeightsError
 from training.fit import initialise

@@ -38,7 +38,7 @@ from benchmarks.variants.measures import (
 )
 from benchmarks.variants.veil import Veil, middle
 from serving.steering import Target
-from training.contrast import BatchConfig
+from training.base.contrast import BatchConfig
 from training.data import Digits, load_bundled
 from training.errors import TrainingError, WeightsError
 from training.metrics import Estimate

@@ -3,6 +3,20 @@
 It is learned once, by ``python -m training pretrain``, and knows nobody who is enrolled later. An
 enrolment loads it, adds where the new hand lies (``training.metric``), and changes none of it.
 ``card.md`` says what it was trained on, how well it does and what it cannot do.
+
+::
+
+    network      from pictures to embeddings and digit logits
+    crowd        where other hands lie, and what a cosine is worth among them
+    calibration  what a score is worth
+
+How it came to be::
+
+    train        four trainings, from other people's digits
+    contrast     batches of one digit by many writers, and the loss on them
+    jitter       changes of a batch that a hand or a capture makes
+    nondigits    pictures of no digit
+    calibrate    what its scores are worth, fitted on writers that it never saw
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from training.contrast import TEMPERATURE
+from training.base.contrast import TEMPERATURE
 from training.trials import WriterDigits
 
 _ROUNDS = 20

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.enrolments import background
-from training import jitter
-from training.jitter import Ranges, redraw
+from training.base import jitter
+from training.base.jitter import Ranges, redraw
 
 NOTHING = Ranges(0, 0, 0, 0, 0, 0, 0)
 

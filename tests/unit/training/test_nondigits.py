@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.enrolments import background
-from training import nondigits
+from training.base import nondigits
 
 
 def corner() -> np.ndarray:

@@ -9,21 +9,22 @@ import pytest
 import torch
 
 from tests.enrolments import background
-from training import base, pretrain
+from training import base
+from training.base import train
+from training.base.calibrate import CalibrationConfig, fit_line
+from training.base.contrast import BatchConfig, Batches, balanced_entropy, contrastive
 from training.base.network import Base, NetworkConfig
-from training.calibrate import CalibrationConfig, fit_line
-from training.contrast import BatchConfig, Batches, balanced_entropy, contrastive
+from training.base.nondigits import mixture
+from training.base.train import CANDIDATE, TrainConfig, shorten
 from training.data import Digits
 from training.errors import TrainingError
 from training.muon import orthogonalise
-from training.nondigits import mixture
-from training.pretrain import CANDIDATE, PretrainConfig, shorten
 from training.trials import WriterDigits
 
 CHARACTERS = np.zeros((3, 105, 105), dtype=np.bool_)
 CHARACTERS[:, 20:80, 50:53] = True
 
-SHORT = shorten(PretrainConfig(), 4)
+SHORT = shorten(TrainConfig(), 4)
 TINY = replace(
     SHORT,
     stages=tuple(replace(stage, runs=min(stage.runs, 2)) for stage in SHORT.stages),
@@ -51,7 +52,7 @@ def corpus() -> WriterDigits:
 @pytest.fixture(scope="module")
 def whole(corpus: WriterDigits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was not stopped."""
-    return pretrain.pretrain(corpus, CHARACTERS, TINY, tmp_path_factory.mktemp("base"), 0)
+    return train.train_base(corpus, CHARACTERS, TINY, tmp_path_factory.mktemp("base"), 0)
 
 
 def test_the_result_is_a_base(whole: Path) -> None:
@@ -61,7 +62,7 @@ def test_the_result_is_a_base(whole: Path) -> None:
     assert loaded.network.temperature.item() != 1
     np.testing.assert_allclose(np.linalg.norm(loaded.network.crowd, axis=1), 1, atol=1e-3)
     assert loaded.calibration.pictures == (1, 2)
-    figures = json.loads((whole / pretrain.FIGURES).read_text())
+    figures = json.loads((whole / train.FIGURES).read_text())
     assert len(figures["hand"]) == 20
     assert figures["digit"]["n"] == 4 * 60
 
@@ -75,22 +76,22 @@ def test_a_stopped_run_goes_on(
     stop_at: int,
 ) -> None:
     """Stopped in any training, before or after a checkpoint, the run ends with the same bytes."""
-    advance, calls = pretrain.Trainer.advance, iter(range(100))
+    advance, calls = train.Trainer.advance, iter(range(100))
 
-    def stop(trainer: pretrain.Trainer) -> float:
+    def stop(trainer: train.Trainer) -> float:
         if next(calls) == stop_at - 1:
             raise KeyboardInterrupt
         return advance(trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain.Trainer, "advance", stop)
+        patch.setattr(train.Trainer, "advance", stop)
         with pytest.raises(KeyboardInterrupt):
-            pretrain.pretrain(corpus, CHARACTERS, TINY, tmp_path, 0)
+            train.train_base(corpus, CHARACTERS, TINY, tmp_path, 0)
     assert not (tmp_path / base.WEIGHTS).exists()
     torch.manual_seed(stop_at)  # the global generator must not matter
-    pretrain.pretrain(corpus, CHARACTERS, TINY, tmp_path, 0)
+    train.train_base(corpus, CHARACTERS, TINY, tmp_path, 0)
 
-    for name in ("start.npz", "candidate.npz", base.WEIGHTS, base.CALIBRATION, pretrain.FIGURES):
+    for name in ("start.npz", "candidate.npz", base.WEIGHTS, base.CALIBRATION, train.FIGURES):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
 
 
@@ -98,7 +99,7 @@ def test_validation_writers_are_never_read(
     corpus: WriterDigits, whole: Path, tmp_path: Path
 ) -> None:
     """Without the validation writers' pictures the result is the same."""
-    pretrain.pretrain(corpus.where(~corpus.validation()), CHARACTERS, TINY, tmp_path, 0)
+    train.train_base(corpus.where(~corpus.validation()), CHARACTERS, TINY, tmp_path, 0)
 
     assert (tmp_path / base.WEIGHTS).read_bytes() == (whole / base.WEIGHTS).read_bytes()
 
@@ -106,7 +107,7 @@ def test_validation_writers_are_never_read(
 def test_a_run_with_other_settings_is_not_gone_on_with(corpus: WriterDigits, whole: Path) -> None:
     """Another seed in the same folder is refused."""
     with pytest.raises(TrainingError, match=r"settings\.json: a run with other settings"):
-        pretrain.pretrain(corpus, CHARACTERS, TINY, whole, 1)
+        train.train_base(corpus, CHARACTERS, TINY, whole, 1)
 
 
 def test_warps_fade_while_cooling(corpus: WriterDigits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +119,10 @@ def test_warps_fade_while_cooling(corpus: WriterDigits, monkeypatch: pytest.Monk
             strengths.append(drawn[-1])
         return images
 
-    monkeypatch.setattr(pretrain, "jitter", note)
+    monkeypatch.setattr(train, "jitter", note)
     stage = replace(CANDIDATE, steps=4, cooling=2, after=None)
     nothing = mixture(corpus.digits.images, np.random.default_rng(0), 4)
-    trainer = pretrain.Trainer(pretrain.Material(corpus, nothing), stage, TINY, None, 0)
+    trainer = train.Trainer(train.Material(corpus, nothing), stage, TINY, None, 0)
 
     for _ in range(4):
         trainer.advance()
@@ -143,12 +144,12 @@ def test_turned_digits_tell_hands_and_no_digit(
         named.append(len(logits))
         return logits.sum()
 
-    monkeypatch.setattr(pretrain, "contrastive", compare)
-    monkeypatch.setattr(pretrain, "balanced_entropy", name)
+    monkeypatch.setattr(train, "contrastive", compare)
+    monkeypatch.setattr(train, "balanced_entropy", name)
     stage = replace(CANDIDATE, steps=3, cooling=2, non_digits=3, after=None)
     nothing = mixture(corpus.digits.images, np.random.default_rng(0), 4)
     config = replace(TINY, turned=1.0)
-    trainer = pretrain.Trainer(pretrain.Material(corpus, nothing), stage, config, None, 0)
+    trainer = train.Trainer(train.Material(corpus, nothing), stage, config, None, 0)
 
     for _ in range(3):
         trainer.advance()
@@ -166,7 +167,7 @@ def test_the_mean_of_networks() -> None:
             weights.data.fill_(value)
         networks.append(network)
 
-    state = pretrain.mean(networks).state_dict()
+    state = train.mean(networks).state_dict()
 
     assert all((value == 3).all() for value in state.values() if value.is_floating_point())
     assert (networks[0].crowd == 1).all()

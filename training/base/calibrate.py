@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from training.base.calibration import DIGITS, Calibration
 from training.base.crowd import crowding, score
 from training.base.network import NOT_A_DIGIT, Base, embed
+from training.base.nondigits import Images, mixture
 from training.metrics import auc, eer
-from training.nondigits import Images, mixture
 from training.trials import DEV, WriterDigits, draw_trials
 
 Floats = NDArray[np.float64]

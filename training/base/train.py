@@ -26,17 +26,7 @@ from tqdm import tqdm
 
 from serving.bundle import replace_file
 from training import base, resume
-from training.base.crowd import gather
-from training.base.network import (
-    DIGITS,
-    NOT_A_DIGIT,
-    Base,
-    NetworkConfig,
-    embed,
-    read_weights,
-    write_weights,
-)
-from training.calibrate import (
+from training.base.calibrate import (
     CalibrationConfig,
     be_cautious,
     calibrate,
@@ -46,12 +36,22 @@ from training.calibrate import (
     read,
     some_non_digits,
 )
-from training.contrast import BatchConfig, Batches, balanced_entropy, contrastive
+from training.base.contrast import BatchConfig, Batches, balanced_entropy, contrastive
+from training.base.crowd import gather
+from training.base.jitter import jitter, turn
+from training.base.network import (
+    DIGITS,
+    NOT_A_DIGIT,
+    Base,
+    NetworkConfig,
+    embed,
+    read_weights,
+    write_weights,
+)
+from training.base.nondigits import in_all_positions, letters
 from training.errors import Diverged
 from training.fit import initialise
-from training.jitter import jitter, turn
 from training.muon import Muon
-from training.nondigits import in_all_positions, letters
 from training.trials import DEV, WriterDigits
 
 FIGURES = "figures.json"
@@ -99,7 +99,7 @@ FINAL = StageConfig("final", _ALL, 3000, 3000, 1.0, 0.5, 32, 2500, "more", 3)
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
+class TrainConfig:
     """Everything that decides the base, but for the data and the seed.
 
     Attributes:
@@ -132,7 +132,7 @@ class PretrainConfig:
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 
 
-def shorten(config: PretrainConfig, steps: int | None) -> PretrainConfig:
+def shorten(config: TrainConfig, steps: int | None) -> TrainConfig:
     """Return the configuration with at most so many steps in each training; None = as it is."""
     if steps is None:
         return config
@@ -161,10 +161,10 @@ class Material:
     non_digits: NDArray[np.uint8]
 
 
-def pretrain(
+def train_base(
     data: WriterDigits,
     characters: NDArray[np.bool_],
-    config: PretrainConfig,
+    config: TrainConfig,
     out: Path,
     seed: int,
 ) -> Path:
@@ -197,7 +197,7 @@ def _run_stage(
     data: WriterDigits,
     characters: NDArray[np.bool_],
     before: Base | None,
-    config: PretrainConfig,
+    config: TrainConfig,
     out: Path,
     seed: int,
 ) -> Base:
@@ -279,7 +279,7 @@ class Trainer:
         self,
         material: Material,
         stage: StageConfig,
-        config: PretrainConfig,
+        config: TrainConfig,
         before: Base | None,
         seed: int,
     ) -> None:
@@ -428,7 +428,7 @@ def _keep(shape: Sequence[int], dropped: float, generator: torch.Generator) -> T
 
 
 def _fit_head(
-    network: Base, material: Material, stage: StageConfig, config: PretrainConfig, seed: int
+    network: Base, material: Material, stage: StageConfig, config: TrainConfig, seed: int
 ) -> None:
     """Finish the digit head on the frozen trunk, with more pictures of no digit than before."""
     random = np.random.default_rng([seed, 3])
@@ -460,7 +460,7 @@ def _finish(
     candidate: Base,
     final: Base,
     data: WriterDigits,
-    config: PretrainConfig,
+    config: TrainConfig,
     out: Path,
     random: np.random.Generator,
 ) -> None:
