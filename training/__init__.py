@@ -8,14 +8,14 @@ The story, in the order in which ``pipeline.enrol`` tells it::
     generator    or, by default: other people's digits -> an autoencoder in the enrolled hand
     synthesize   the autoencoder -> new images; all images -> a labelled training set
     cnn, fit     training set -> a classifier: own, other writer, other
-    metric       or, by default: the base and all images -> a classifier of the same three
+    prototype    or, by default: the base and all images -> a classifier of the same three
     latent       a map of the latent space, and how far to believe it
     screen       which latent points are in doubt
     export       networks -> ONNX (``to_onnx``), checked against torch -> bundle
 
 ``attributes`` and ``steer`` measure and bend pictures inside the graphs; ``morphometry`` is the
 measuring stick, and ``stroke`` what the graphs learned from it. ``base`` holds the committed
-network that ``metric`` builds on, ``generator`` the one that draws, and each how it came to be;
+network that ``prototype`` builds on, ``generator`` the one that draws, and each how it came to be;
 ``muon`` is the optimiser of the base's matrices.
 
 ``evaluate`` measures a recipe on writers that it never saw, ``report`` shows one enrolment in

@@ -124,7 +124,7 @@ class CnnConfig:
 
 
 @dataclass(frozen=True)
-class MetricConfig:
+class PrototypeConfig:
     """A classifier on top of the base: what the enrolled hand's prototype is the mean of.
 
     Each group is averaged first, then weighted; the weights need not add up to one.
@@ -226,7 +226,8 @@ class Recipe:
     screen: ScreenConfig = field(default_factory=ScreenConfig)
     latent: LatentConfig = field(default_factory=LatentConfig)
     hand: HandConfig | None = None
-    metric: MetricConfig | None = None
+    # Under the name that its hash holds: with another, all that is kept by recipe would be anew.
+    metric: PrototypeConfig | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain nested values, without the networks that it does not use."""
@@ -271,17 +272,17 @@ REMEDIED = Recipe(
 )
 
 
-def _on_base(name: str, summary: str, metric: MetricConfig | None) -> Recipe:
-    return Recipe(name, summary, augment=_GENTLE, hand=HandConfig(), metric=metric)
+def _on_base(name: str, summary: str, prototype: PrototypeConfig | None) -> Recipe:
+    return Recipe(name, summary, augment=_GENTLE, hand=HandConfig(), metric=prototype)
 
 
 # The weights are flat around their optimum on dev writers; see docs/experiments.md.
-BASE_ONLY = _on_base("base-only", "the base and the pictures alone", MetricConfig())
+BASE_ONLY = _on_base("base-only", "the base and the pictures alone", PrototypeConfig())
 AUGMENT_ONLY = _on_base(
-    "augment-only", "the base, pictures and their variations", MetricConfig(variations=0.5)
+    "augment-only", "the base, pictures and their variations", PrototypeConfig(variations=0.5)
 )
 VAE_ONLY = _on_base(
-    "vae-only", "the base, pictures and what the autoencoder draws", MetricConfig(samples=0.5)
+    "vae-only", "the base, pictures and what the autoencoder draws", PrototypeConfig(samples=0.5)
 )
 # What the autoencoder draws is a hand's next picture, but softer than a scan, and blurs the
 # prototype; see docs/experiments.md.

@@ -10,7 +10,7 @@ from training.cnn import Cnn
 from training.config import Recipe
 from training.export import ClassifierGraph
 from training.fit import History
-from training.metric import Metric
+from training.prototype import PrototypeClassifier
 from training.synthesize import TrainingSet
 from training.vae import Autoencoder
 
@@ -28,7 +28,7 @@ class Classifier:
         history: of its training; empty on the base.
     """
 
-    network: Cnn | Metric
+    network: Cnn | PrototypeClassifier
     priors: tuple[float, float, float]
     training_set: TrainingSet | None = None
     history: History = field(default_factory=dict)

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from serving import bundle
-from training import base, generator, metric, record, showcase
+from training import base, generator, prototype, record, showcase
 from training.augment import Variations, augment
 from training.cnn import train_cnn
-from training.config import MetricConfig, Recipe
+from training.config import PrototypeConfig, Recipe
 from training.data import Digits
 from training.errors import NotSaved
 from training.export import Graphs, Identity, export
@@ -21,8 +21,8 @@ from training.fit import History
 from training.generator.hand_vae import hand_vae
 from training.latent import analyse
 from training.learned import Classifier, Learned
-from training.metric import imprint
 from training.pictures import read_all
+from training.prototype import imprint
 from training.resume import make_folder
 from training.screen import Screened, train_screen
 from training.synthesize import as_forms, compose_training_set, sample_prior
@@ -137,10 +137,10 @@ def _autoencoder(
 
 
 def _on_base(
-    forms: Images, variations: Images, samples: Images, digit: int, config: MetricConfig
+    forms: Images, variations: Images, samples: Images, digit: int, config: PrototypeConfig
 ) -> Classifier:
     images = {"forms": forms, "variations": variations, "samples": as_forms(samples)}
-    return Classifier(imprint(base.load(), digit, images, config), metric.PRIORS)
+    return Classifier(imprint(base.load(), digit, images, config), prototype.PRIORS)
 
 
 @contextmanager

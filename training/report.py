@@ -3,7 +3,7 @@
 For people only: a student who wants to see each stage, an engineer who wants to know whether to
 trust a profile. The page asks the network for nothing and runs no script. Its numbers come from
 the verified manifest and from ``training.record``; this module puts them into words,
-``training.drawing`` into pictures, and ``templates/report.html.j2`` into a page. Nothing new is
+``training.charts`` into pictures, and ``templates/report.html.j2`` into a page. Nothing new is
 computed about the model. Equal bundles and records give equal bytes.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from serving import bundle
 from serving.images import encode_png
-from training import drawing, record
+from training import charts, record
 from training.errors import TrainingError
 from training.record import Latent, Record
 
@@ -167,7 +167,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "figure": drawing.figure,
+        "figure": charts.figure,
         "percent": _percent,
         "signed": _signed,
         "size": _size,
@@ -188,22 +188,22 @@ def _page(loaded: bundle.Bundle, shown: Record) -> dict[str, Any]:
         "enrolled": sum(verdict.enrolled for group in groups for verdict in group.verdicts),
         "missing": _missing(shown),
         "inputs": tuple(
-            zip(map(drawing.photo, shown.pictures), drawing.tiles(shown.forms, "form"), strict=True)
+            zip(map(charts.photo, shown.pictures), charts.tiles(shown.forms, "form"), strict=True)
         ),
-        "augmented": drawing.tiles(shown.augmented, "variation", shown.augmentations),
-        "spreads": drawing.spreads(shown.augmentations),
-        "samples": drawing.tiles(shown.samples, "sample"),
+        "augmented": charts.tiles(shown.augmented, "variation", shown.augmentations),
+        "spreads": charts.spreads(shown.augmentations),
+        "samples": charts.tiles(shown.samples, "sample"),
         "pairs": tuple(
             zip(
-                drawing.tiles(shown.reconstructed_from, "original"),
-                drawing.tiles(shown.reconstructions, "reconstruction"),
+                charts.tiles(shown.reconstructed_from, "original"),
+                charts.tiles(shown.reconstructions, "reconstruction"),
                 strict=True,
             )
         ),
-        "vae_panels": drawing.panels(shown.vae_history),
-        "cnn_panels": drawing.panels(shown.cnn_history),
+        "vae_panels": charts.panels(shown.vae_history),
+        "cnn_panels": charts.panels(shown.cnn_history),
         **_latent(shown),
-        "layers": tuple(drawing.layer(maps) for maps in shown.feature_maps),
+        "layers": tuple(charts.layer(maps) for maps in shown.feature_maps),
         "seconds": shown.seconds,
         "total_seconds": sum(shown.seconds.values()),
         "config": _settings(shown.config),
@@ -217,14 +217,14 @@ def _latent(shown: Record) -> dict[str, Any]:
     if latent is None:
         return dict.fromkeys(("map", "units", "traversals", "directions", "ways", "reach"))
     return {
-        "map": drawing.latent_map(latent, (shown.forms, shown.augmented, shown.samples)),
-        "units": drawing.units(latent),
-        "traversals": tuple(map(drawing.traversal, latent.traversals)),
+        "map": charts.latent_map(latent, (shown.forms, shown.augmented, shown.samples)),
+        "units": charts.units(latent),
+        "traversals": tuple(map(charts.traversal, latent.traversals)),
         "directions": tuple(
-            (drawing.direction(strip), _steering(strip.score)) for strip in latent.directions
+            (charts.direction(strip), _steering(strip.score)) for strip in latent.directions
         ),
         "ways": tuple(
-            (drawing.interpolation(strip), _smoothness(strip.score))
+            (charts.interpolation(strip), _smoothness(strip.score))
             for strip in latent.interpolations
         ),
         "reach": _reach(latent),
@@ -257,7 +257,7 @@ def _reach(latent: Latent) -> str:
         verdict = "so samples lie wherever variations do"
     elif latent.spread >= 1.2:
         verdict = (
-            f"but samples are spread {drawing.figure(latent.spread)} times as widely, so that few "
+            f"but samples are spread {charts.figure(latent.spread)} times as widely, so that few "
             "of them come as near"
         )
     else:
@@ -300,7 +300,7 @@ def _verdicts(shown: Record) -> tuple[Verdict, ...]:
     tests = shown.tests
     return tuple(
         Verdict(
-            uri=drawing.data_uri(encode_png(image)),
+            uri=charts.data_uri(encode_png(image)),
             truth=truth,
             label=bundle.LABELS[int(np.argmax(row))],
             probabilities=tuple(zip(bundle.LABELS, map(float, row), strict=True)),

@@ -1,7 +1,7 @@
 """The base: what hundreds of other writers teach about telling hands apart, as committed weights.
 
 It is learned once, by ``python -m training pretrain``, and knows nobody who is enrolled later. An
-enrolment loads it, adds where the new hand lies (``training.metric``), and changes none of it.
+enrolment loads it, adds where the new hand lies (``training.prototype``), and changes none of it.
 ``card.md`` says what it was trained on, how well it does and what it cannot do.
 
 ::

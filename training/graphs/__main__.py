@@ -6,8 +6,8 @@ from serving import bundle
 from training.config import FULL
 from training.data import load_bundled
 from training.export import Graphs, contracts_of, networks_of
-from training.metric import Metric
 from training.pipeline import learn
+from training.prototype import PrototypeClassifier
 from training.screen import Screen
 from training.to_onnx import GRAPHS, export_anew, keep
 
@@ -22,7 +22,7 @@ def default_networks() -> dict[str, tuple[nn.Module, bundle.Graph]]:
     # Weights that are no other constant of the graph, or the exporter would make the two one, and
     # that are not zero, or it would leave them out.
     screen.radius.fill_(7.25)
-    if isinstance(classifier.network, Metric):
+    if isinstance(classifier.network, PrototypeClassifier):
         classifier.network.trust.fill_(0.375)
     gate = bundle.Gate(doubt=0.5, other=FULL.screen.other)
     graphs = Graphs(classifier.graph(), learned.vae, classifier.priors, screen, gate)

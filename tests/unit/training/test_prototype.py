@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from tests.enrolments import background
-from training import base, metric
+from training import base, prototype
 from training.base.network import Base, NetworkConfig, embed
-from training.config import MetricConfig
+from training.config import PrototypeConfig
 from training.data import load_bundled
 from training.export import ClassifierGraph
-from training.metric import Metric, imprint, taken_for
+from training.prototype import PrototypeClassifier, imprint, taken_for
 
 FORMS = background().images[40:42]  # 2s
 
@@ -31,9 +31,9 @@ class Fixed(Base):
 
 def judged(embedding: list[float], digits: list[float]) -> tuple[np.ndarray, float]:
     """Return probabilities and ratio for a hand at (1, 0), a crowd at (0, 1), llr = 10 s - 5."""
-    network = Metric(Fixed(embedding, digits), 2, torch.tensor([3.0, 0.0]), 10.0, -5.0)
+    network = PrototypeClassifier(Fixed(embedding, digits), 2, torch.tensor([3.0, 0.0]), 10.0, -5.0)
     with torch.inference_mode():
-        probabilities, llr = ClassifierGraph(network, metric.PRIORS)(
+        probabilities, llr = ClassifierGraph(network, prototype.PRIORS)(
             torch.zeros(1, 28, 28, dtype=torch.uint8)
         )
     return probabilities[0].numpy(), llr.item()
@@ -73,11 +73,11 @@ def test_absurd_certainty_stays_finite(certainty: float, direction: float) -> No
 @pytest.mark.parametrize("value", [0, 1, 255])
 def test_empty_and_full_fields_are_no_digit(value: int) -> None:
     """Blank paper and spilt ink get finite answers, and are called other."""
-    network = imprint(base.load(), 2, {"forms": FORMS}, MetricConfig())
+    network = imprint(base.load(), 2, {"forms": FORMS}, PrototypeConfig())
     images = torch.full((1, 28, 28), value, dtype=torch.uint8)
 
     with torch.inference_mode():
-        probabilities, llr = ClassifierGraph(network, metric.PRIORS)(images)
+        probabilities, llr = ClassifierGraph(network, prototype.PRIORS)(images)
 
     assert torch.isfinite(llr).all()
     assert probabilities.argmax().item() == 2
@@ -92,7 +92,7 @@ def test_the_prototype_is_the_weighted_mean() -> None:
         "samples": background().images[45:50],
     }
 
-    network = imprint(pretrained, 2, images, MetricConfig(1.0, 0.5, 2.0))
+    network = imprint(pretrained, 2, images, PrototypeConfig(1.0, 0.5, 2.0))
 
     means = [embed(pretrained.network, group)[0].mean(axis=0) for group in images.values()]
     expected = means[0] + 0.5 * means[1] + 2 * means[2]
@@ -106,7 +106,7 @@ def test_the_prototype_is_the_weighted_mean() -> None:
 def test_the_enrolled_forms_are_own_and_other_digits_are_other() -> None:
     """The enrolled pictures come out on top, other digits are told from the digit."""
     graph = ClassifierGraph(
-        imprint(base.load(), 2, {"forms": FORMS[:1]}, MetricConfig()), metric.PRIORS
+        imprint(base.load(), 2, {"forms": FORMS[:1]}, PrototypeConfig()), prototype.PRIORS
     )
     digits = background()
 
@@ -127,7 +127,7 @@ def test_an_oddly_drawn_digit_is_own_when_it_is_enrolled() -> None:
     share = logits.softmax(dim=1)[:, 2]
     doubted = (share > 0.01) & (share < 0.05)
     odd = twos[doubted.numpy()][:1]
-    network = imprint(pretrained, 2, {"forms": odd}, MetricConfig())
+    network = imprint(pretrained, 2, {"forms": odd}, PrototypeConfig())
     with torch.inference_mode():
         own = network(torch.from_numpy(odd).float() / 255).argmax(dim=1)
         others = network(torch.from_numpy(digits.images[digits.labels == 5]).float() / 255)

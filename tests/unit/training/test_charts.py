@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.unit.training.test_record import make_record
-from training import drawing
+from training import charts
 from training.record import Strip
 
 
@@ -23,7 +23,7 @@ def test_a_tile_holds_its_very_pixels() -> None:
     """Small images are not changed by a single grey level."""
     images = make_record().samples
 
-    for image, tile in zip(images, drawing.tiles(images, "sample"), strict=True):
+    for image, tile in zip(images, charts.tiles(images, "sample"), strict=True):
         np.testing.assert_array_equal(decode(tile.uri), image)
 
 
@@ -40,12 +40,12 @@ def test_ticks_are_round_numbers_within_the_range(
     low: float, high: float, expected: tuple[float, ...]
 ) -> None:
     """Steps are 1, 2 or 5 times a power of ten."""
-    assert drawing._ticks(low, high) == expected
+    assert charts._ticks(low, high) == expected
 
 
 def test_a_falling_curve_falls_from_left_to_right() -> None:
     """The first epoch is at the left edge, the lowest loss at the bottom."""
-    (panel,) = drawing.panels({"loss": (3.0, 2.0, 1.0)})
+    (panel,) = charts.panels({"loss": (3.0, 2.0, 1.0)})
 
     places = [tuple(map(float, pair.split(","))) for pair in panel.points.split()]
     assert [x for x, _ in places] == [44.0, 196.0, 348.0]
@@ -56,7 +56,7 @@ def test_a_falling_curve_falls_from_left_to_right() -> None:
 @pytest.mark.parametrize("values", [(2.0,), (2.0, 2.0), (0.0,)])
 def test_a_flat_curve_can_be_drawn(values: tuple[float, ...]) -> None:
     """One epoch, or a loss that does not move, is no division by zero."""
-    (panel,) = drawing.panels({"loss": values})
+    (panel,) = charts.panels({"loss": values})
 
     assert panel.end[1] == pytest.approx(86.0)
 
@@ -66,7 +66,7 @@ def test_ink_is_opaque_where_the_image_is_brightest() -> None:
     image = np.zeros((28, 28), np.uint8)
     image[3, 4], image[5, 6] = 51, 17
 
-    pixels = decode(drawing._ink(image, "#102030"))
+    pixels = decode(charts._ink(image, "#102030"))
 
     assert pixels[3, 4].tolist() == [16, 32, 48, 255]
     assert pixels[5, 6, 3] == 85
@@ -78,7 +78,7 @@ def test_the_map_shows_every_image_and_each_cluster_once() -> None:
     shown = make_record()
     assert shown.latent is not None
 
-    drawn = drawing.latent_map(shown.latent, (shown.forms, shown.augmented, shown.samples))
+    drawn = charts.latent_map(shown.latent, (shown.forms, shown.augmented, shown.samples))
 
     assert [point.title for point in drawn.points[:2]] == [
         "form 1, cluster 1",
@@ -103,7 +103,7 @@ def test_layouts_stand_side_by_side_and_the_chosen_one_is_marked() -> None:
     shown = make_record()
     assert shown.latent is not None
 
-    drawn = drawing.latent_map(shown.latent, (shown.forms, shown.augmented, shown.samples))
+    drawn = charts.latent_map(shown.latent, (shown.forms, shown.augmented, shown.samples))
 
     assert drawn.name == "t-SNE, perplexity 5"
     assert [(plot.layout.name, plot.chosen) for plot in drawn.plots] == [
@@ -119,7 +119,7 @@ def test_units_stand_in_order_of_their_use() -> None:
     shown = make_record()
     assert shown.latent is not None
 
-    units = drawing.units(shown.latent)
+    units = charts.units(shown.latent)
 
     assert (units.active, units.total) == (3, 4)
     assert [title.partition(":")[0] for *_, title in units.bars] == [
@@ -134,16 +134,16 @@ def test_strips_are_captioned_in_their_units() -> None:
     frames = make_record().samples[:3]
     values = np.array([-3, 0, 1.26], np.float32)
 
-    def captions(draw: Callable[[Strip], drawing.Walk], name: str) -> tuple[str, ...]:
+    def captions(draw: Callable[[Strip], charts.Walk], name: str) -> tuple[str, ...]:
         walk = draw(Strip(name, frames, values, 0.5))
         assert [tile.title for tile in walk.tiles] == [f"{name}: {text}" for text in walk.captions]
         return walk.captions
 
     minus = "\N{MINUS SIGN}"
-    assert captions(drawing.traversal, "unit 1") == (f"{minus}3", "0", "+1")
-    assert captions(drawing.direction, "slant") == (f"{minus}3.0°", "0.0°", "1.3°")
-    assert captions(drawing.direction, "width") == (f"{minus}3.0 px", "0.0 px", "1.3 px")
-    assert captions(drawing.interpolation, "a to b")[1:] == ("0 %", "126 %")
+    assert captions(charts.traversal, "unit 1") == (f"{minus}3", "0", "+1")
+    assert captions(charts.direction, "slant") == (f"{minus}3.0°", "0.0°", "1.3°")
+    assert captions(charts.direction, "width") == (f"{minus}3.0 px", "0.0 px", "1.3 px")
+    assert captions(charts.interpolation, "a to b")[1:] == ("0 %", "126 %")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_strips_are_captioned_in_their_units() -> None:
 )
 def test_groups_are_believed_by_their_silhouette(silhouette: float, word: str) -> None:
     """Colours on the map are not sold as groups where there are none."""
-    assert word in drawing._structure(silhouette)
+    assert word in charts._structure(silhouette)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_groups_are_believed_by_their_silhouette(silhouette: float, word: str) -
 )
 def test_trust_in_the_map_is_said_in_words(trustworthiness: float, word: str) -> None:
     """The lower the figure, the sterner the words."""
-    assert word in drawing._belief(trustworthiness)
+    assert word in charts._belief(trustworthiness)
 
 
 def test_maps_of_one_layer_share_a_scale() -> None:
@@ -169,7 +169,7 @@ def test_maps_of_one_layer_share_a_scale() -> None:
     maps = np.zeros((2, 3, 3), np.float32)
     maps[1, 1, 1] = 7
 
-    silent, active = (decode(tile.uri) for tile in drawing.layer(maps).tiles)
+    silent, active = (decode(tile.uri) for tile in charts.layer(maps).tiles)
 
     assert silent.max() == silent[..., 2].max() == 24
     assert active[1, 1].tolist() == [252, 253, 191]
@@ -187,4 +187,4 @@ def test_maps_of_one_layer_share_a_scale() -> None:
 )
 def test_figures_have_three_digits(value: float, expected: str) -> None:
     """Numbers are short and their minus is a minus."""
-    assert drawing.figure(value) == expected
+    assert charts.figure(value) == expected

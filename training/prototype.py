@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from training.base import Pretrained
 from training.base.crowd import crowding, score
 from training.base.network import DIGITS, Base, embed
-from training.config import MetricConfig
+from training.config import PrototypeConfig
 from training.synthesize import Images
 
 # The classifier decides between equally likely classes: the base was calibrated so.
@@ -32,7 +32,7 @@ _MOST_TRUST = 5.0  # of a picture that is no such digit at all, nothing is belie
 _LEFT_OUT = 1e9
 
 
-class Metric(nn.Module):
+class PrototypeClassifier(nn.Module):
     """The base, one prototype, and one line from score to likelihood ratio.
 
     Attributes:
@@ -129,8 +129,8 @@ def imprint(
     pretrained: Pretrained,
     digit: int,
     images: Mapping[str, Images],
-    config: MetricConfig,
-) -> Metric:
+    config: PrototypeConfig,
+) -> PrototypeClassifier:
     """Return the classifier of a hand.
 
     Args:
@@ -146,8 +146,8 @@ def imprint(
         if weight:
             prototype += weight * torch.from_numpy(embed(network, images[name])[0].mean(axis=0))
     slope, offset = pretrained.calibration.line(digit, len(images["forms"]))
-    metric = Metric(network, digit, prototype, slope, offset).eval()
+    classifier = PrototypeClassifier(network, digit, prototype, slope, offset).eval()
     with torch.inference_mode():
-        against = metric.against(torch.from_numpy(embed(network, images["forms"])[1]))
-    metric.trust.fill_((against.max() + math.log(_SURE)).clamp(0.0, _MOST_TRUST))
-    return metric
+        against = classifier.against(torch.from_numpy(embed(network, images["forms"])[1]))
+    classifier.trust.fill_((against.max() + math.log(_SURE)).clamp(0.0, _MOST_TRUST))
+    return classifier
