@@ -49,4 +49,3 @@ class Learned:
     vae_history: History
     samples: Images
     classifier: Classifier
-    seconds: dict[str, float]

@@ -1,8 +1,6 @@
 """The whole story on one screen: from pictures of one hand to a bundle that can be served."""
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +21,10 @@ from training.latent import analyse
 from training.learned import Classifier, Learned
 from training.pictures import read_all
 from training.prototype import imprint
+from training.record import Latent
 from training.resume import make_folder
 from training.screen import Screened, train_screen
+from training.stopwatch import Stopwatch
 from training.synthesize import as_forms, compose_training_set, sample_prior
 from training.vae import Autoencoder, train_vae
 
@@ -63,54 +63,44 @@ def enrol(
     forms = np.stack([picture.form for picture in read])
     make_folder(root)
     unseen, seen = showcase.hold_out(background, digit, seed)
-    learned = learn(forms, digit, recipe, seen, seed)
-    with _timed(learned.seconds, "latent"):
+    stopwatch = Stopwatch()
+    learned = learn(forms, digit, recipe, seen, seed, stopwatch)
+    with stopwatch.time("latent"):
         latent = analyse(
             learned.vae, forms, learned.variations.images, learned.samples, recipe.latent
         )
-    classifier = learned.classifier
-    with _timed(learned.seconds, "screen"):
+    with stopwatch.time("screen"):
         screened = learn_screen(learned, seed)
-    with _timed(learned.seconds, "export"):
-        manifest, contents = export(
-            Graphs(
-                classifier.graph(),
-                learned.vae,
-                classifier.priors,
-                screened.screen,
-                screened.gate,
-            ),
-            _identity(learned, latent, screened, profile, digit, seed),
-            np.concatenate([forms, learned.variations.images[::9], learned.samples[::9]]),
-            seed,
-        )
-    kept = showcase.collect(learned, latent, [picture.grey for picture in read], unseen, digit)
-    # At one go: nothing may come into force of which it is then said that it failed.
-    try:
-        return bundle.save(manifest, contents, root, record.encode(kept))
-    except OSError as error:
-        raise NotSaved(
-            f"{root}: the bundle cannot be written: {error.strerror}; nothing new is in force: see "
-            "to that, or choose another --out"
-        ) from error
+    with stopwatch.time("export"):
+        manifest, contents = _export(learned, latent, screened, profile, digit, seed)
+    greys = [picture.grey for picture in read]
+    kept = showcase.collect(learned, latent, stopwatch.seconds, greys, unseen, digit)
+    return _save(manifest, contents, kept, root)
 
 
-def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: int) -> Learned:
+def learn(
+    forms: Images,
+    digit: int,
+    recipe: Recipe,
+    background: Digits,
+    seed: int,
+    stopwatch: Stopwatch | None = None,
+) -> Learned:
     """Run the stages from MNIST forms (k, 28, 28) to a trained classifier."""
     random = np.random.default_rng(seed)
     chance = torch.Generator().manual_seed(seed)
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "augment"):
+    stopwatch = stopwatch or Stopwatch()
+    with stopwatch.time("augment"):
         variations = augment(forms, recipe.augment, random)
-    with _timed(seconds, "VAE"):
+    with stopwatch.time("VAE"):
         vae, vae_history = _autoencoder(forms, variations, digit, recipe, chance)
-    with _timed(seconds, "synthesize"):
+    with stopwatch.time("synthesize"):
         samples = sample_prior(vae, recipe.training_set.samples, chance)
     if recipe.metric is not None:
-        with _timed(seconds, "prototype"):
+        with stopwatch.time("prototype"):
             classifier = _on_base(forms, variations.images, samples, digit, recipe.metric)
     else:
-        with _timed(seconds, "training set"):
+        with stopwatch.time("training set"):
             training_set = compose_training_set(
                 variations,
                 samples,
@@ -122,10 +112,10 @@ def learn(forms: Images, digit: int, recipe: Recipe, background: Digits, seed: i
                 random,
                 chance,
             )
-        with _timed(seconds, "CNN"):
+        with stopwatch.time("CNN"):
             cnn, history = train_cnn(training_set, recipe.cnn, chance)
             classifier = Classifier(cnn, training_set.priors(), training_set, history)
-    return Learned(recipe, forms, variations, vae, vae_history, samples, classifier, seconds)
+    return Learned(recipe, forms, variations, vae, vae_history, samples, classifier)
 
 
 def _autoencoder(
@@ -143,13 +133,6 @@ def _on_base(
     return Classifier(imprint(base.load(), digit, images, config), prototype.PRIORS)
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[stage] = time.perf_counter() - start
-
-
 def learn_screen(learned: Learned, seed: int) -> Screened:
     """Return the guess at which points' pictures the hand's classifier refuses."""
     graph = learned.classifier.graph()
@@ -157,9 +140,26 @@ def learn_screen(learned: Learned, seed: int) -> Screened:
     return train_screen(learned.vae, lambda images: graph(images)[0], learned.recipe.screen, chance)
 
 
+def _export(
+    learned: Learned,
+    latent: Latent,
+    screened: Screened,
+    profile: str,
+    digit: int,
+    seed: int,
+) -> tuple[bundle.Manifest, dict[str, bytes]]:
+    classifier = learned.classifier
+    graphs = Graphs(
+        classifier.graph(), learned.vae, classifier.priors, screened.screen, screened.gate
+    )
+    identity = _identity(learned, latent, screened, profile, digit, seed)
+    stacks = [learned.forms, learned.variations.images[::9], learned.samples[::9]]
+    return export(graphs, identity, np.concatenate(stacks), seed)
+
+
 def _identity(
     learned: Learned,
-    latent: record.Latent,
+    latent: Latent,
     screened: Screened,
     profile: str,
     digit: int,
@@ -193,3 +193,19 @@ def _identity(
         enrolment=bundle.Enrolment(len(learned.forms), recipe.name, seed, recipe.sha256()),
         metrics=metrics,
     )
+
+
+def _save(
+    manifest: bundle.Manifest, contents: Mapping[str, bytes], kept: record.Record, root: Path
+) -> Path:
+    """Write the bundle and its record, and return the folder.
+
+    At one go: nothing may come into force of which it is then said that it failed.
+    """
+    try:
+        return bundle.save(manifest, contents, root, record.encode(kept))
+    except OSError as error:
+        raise NotSaved(
+            f"{root}: the bundle cannot be written: {error.strerror}; nothing new is in force: see "
+            "to that, or choose another --out"
+        ) from error

@@ -1,6 +1,6 @@
 """What an enrolment shows of itself: the pictures that the report is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,13 +29,19 @@ def hold_out(background: Digits, digit: int, seed: int) -> tuple[Digits, Digits]
 
 
 def collect(
-    learned: Learned, latent: Latent, greys: Sequence[Images], unseen: Digits, digit: int
+    learned: Learned,
+    latent: Latent,
+    seconds: Mapping[str, float],
+    greys: Sequence[Images],
+    unseen: Digits,
+    digit: int,
 ) -> Record:
     """Return the record of an enrolment.
 
     Args:
         learned: what the stages produced.
         latent: map of the latent space.
+        seconds: how long each stage took, in order.
         greys: the enrolment pictures, each (h, w).
         unseen: other people's digits that took no part in this enrolment.
         digit: the enrolled one.
@@ -57,7 +63,7 @@ def collect(
         latent=latent,
         feature_maps=tuple(value[0, :_FEATURE_MAPS].numpy() for value in maps),
         tests=_tests(learned, unseen, digit),
-        seconds=learned.seconds,
+        seconds=dict(seconds),
         config=learned.recipe.as_dict(),
     )
 
