@@ -227,7 +227,7 @@ def _explained() -> tuple[type[Exception], ...]:
     from serving.errors import BundleError  # noqa: PLC0415
     from serving.images import BadImage  # noqa: PLC0415
     from training.errors import TrainingError  # noqa: PLC0415
-    from training.record import RecordError  # noqa: PLC0415
+    from training.record_file import RecordError  # noqa: PLC0415
 
     return (BundleError, BadImage, RecordError, TrainingError)
 

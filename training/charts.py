@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.images import encode_png
-from training.record import ACTIVE, Floats, History, Images, Latent, Layout, Strip
+from training.latent.findings import ACTIVE, Floats, Images, Latent, Layout, Strip
+from training.record import History
 
 # The curve lies between these edges of a 360 x 190 drawing: left, top, right, bottom.
 _PLOT = (44.0, 12.0, 348.0, 160.0)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from serving import bundle
-from training import base, generator, prototype, record, showcase
+from training import base, generator, prototype, record_file, showcase
 from training.augment import Variations, augment
 from training.cnn import train_cnn
 from training.config import PrototypeConfig, Recipe
@@ -17,11 +17,12 @@ from training.errors import NotSaved
 from training.export import Graphs, Identity, export
 from training.fit import History
 from training.generator.hand_vae import hand_vae
-from training.latent import analyse
+from training.latent.analyse import analyse
+from training.latent.findings import Latent
 from training.learned import Classifier, Learned
 from training.pictures import read_all
 from training.prototype import imprint
-from training.record import Latent
+from training.record import Record
 from training.resume import make_folder
 from training.screen import Screened, train_screen
 from training.stopwatch import Stopwatch
@@ -196,14 +197,14 @@ def _identity(
 
 
 def _save(
-    manifest: bundle.Manifest, contents: Mapping[str, bytes], kept: record.Record, root: Path
+    manifest: bundle.Manifest, contents: Mapping[str, bytes], kept: Record, root: Path
 ) -> Path:
     """Write the bundle and its record, and return the folder.
 
     At one go: nothing may come into force of which it is then said that it failed.
     """
     try:
-        return bundle.save(manifest, contents, root, record.encode(kept))
+        return bundle.save(manifest, contents, root, record_file.encode(kept))
     except OSError as error:
         raise NotSaved(
             f"{root}: the bundle cannot be written: {error.strerror}; nothing new is in force: see "

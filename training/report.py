@@ -19,9 +19,10 @@ import numpy as np
 
 from serving import bundle
 from serving.images import encode_png
-from training import charts, record
+from training import charts, record_file
 from training.errors import TrainingError
-from training.record import Latent, Record
+from training.latent.findings import Latent
+from training.record import Record
 
 PAGE = "index.html"
 
@@ -112,7 +113,7 @@ def render(folder: Path, benchmark: Path | None = None) -> Path:
     """
     folder = bundle.named(folder)
     loaded = bundle.load(folder)
-    remembered = record.load(folder)
+    remembered = record_file.load(folder)
     command = _evaluate(loaded.manifest)
     rows = None if benchmark is None else _read_benchmark(benchmark, loaded.manifest.digit, command)
     page = (

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from training.data import Digits
+from training.latent.findings import Latent
 from training.learned import Learned
-from training.record import Latent, Record, Tests, thumbnail
+from training.record import Record, Tests, thumbnail
 from training.synthesize import reconstruct
 
 Images = NDArray[np.uint8]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from training.latent.findings import Floats
 from training.latent.neighbours import squared_distances
-from training.record import Floats
 
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -8,8 +8,8 @@ principal components, so that what is far apart stays so where neighbourhoods le
 import numpy as np
 from numpy.typing import NDArray
 
+from training.latent.findings import Floats
 from training.latent.neighbours import squared_distances
-from training.record import Floats
 
 Doubles = NDArray[np.float64]
 

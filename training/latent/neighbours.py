@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.record import Floats
+from training.latent.findings import Floats
 
 Doubles = NDArray[np.float64]
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.latent.findings import Floats, Images, Strip
 from training.morphometry import ATTRIBUTES, measure
-from training.record import Floats, Images, Strip
 from training.synthesize import to_bytes
 from training.vae import Autoencoder
 

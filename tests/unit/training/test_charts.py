@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.unit.training.test_record import make_record
 from training import charts
-from training.record import Strip
+from training.latent.findings import Strip
 
 
 def decode(uri: str) -> np.ndarray:

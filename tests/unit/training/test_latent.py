@@ -8,11 +8,12 @@ from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE, trustworthiness
 
 from training.config import LatentConfig
-from training.latent import analyse, walks
+from training.latent import walks
+from training.latent.analyse import analyse
 from training.latent.clusters import choose_clusters, k_means, silhouette
+from training.latent.findings import Floats, Images
 from training.latent.layouts import principal_components, t_sne
 from training.latent.neighbours import coverage, faithfulness, squared_distances
-from training.record import Floats, Images
 from training.vae import Autoencoder
 
 RANDOM = 7

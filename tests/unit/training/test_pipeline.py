@@ -16,7 +16,7 @@ from serving.images import BadImage
 from serving.runtime import open_session
 from tests import bundles
 from tests.enrolments import SAMPLES, TINY, TINY_DEFAULT, background
-from training import export, pipeline, record, report
+from training import export, pipeline, record_file, report
 from training.__main__ import main
 from training.config import DEFAULT, RECIPES, SEED, Recipe
 from training.errors import NotSaved, ParityError
@@ -85,7 +85,7 @@ def test_the_report_can_be_drawn(enrolled: Path) -> None:
     page = report.render(enrolled)
 
     assert page.stat().st_size > 50_000
-    assert record.load(enrolled).tests.truth.count("other_writer") > 0
+    assert record_file.load(enrolled).tests.truth.count("other_writer") > 0
 
 
 def test_the_default_recipe_knows_what_it_was_enrolled_with(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_default_recipe_knows_what_it_was_enrolled_with(tmp_path: Path) -> N
     folder = enrol(tmp_path, "two.jpg", recipe=TINY_DEFAULT)
 
     loaded = bundle.load(folder)
-    kept = record.load(folder)
+    kept = record_file.load(folder)
     session = open_session(loaded.contents[bundle.CLASSIFIER])
     (probabilities,) = session.run(["probabilities"], {"images": kept.forms})
     assert probabilities[0].argmax() == 0
@@ -155,7 +155,7 @@ def test_ctrl_c_while_writing_leaves_nothing(
     assert list(tmp_path.rglob("*")) == []
 
 
-@pytest.mark.parametrize("name", [bundle.GOLDEN, record.ARRAYS, record.VALUES])
+@pytest.mark.parametrize("name", [bundle.GOLDEN, record_file.ARRAYS, record_file.VALUES])
 def test_a_full_disk_leaves_what_was_in_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

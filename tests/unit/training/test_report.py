@@ -15,7 +15,8 @@ from serving.bundle import LABELS
 from tests import bundles
 from tests.unit.training.test_record import make_record, save
 from training import report
-from training.record import Record, RecordError, Tests
+from training.record import Record, Tests
+from training.record_file import RecordError
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=http://example.org/x>"
 VOID = {"img", "meta", "link", "br"}
