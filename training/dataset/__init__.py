@@ -11,6 +11,7 @@ The story, in the order in which ``make.make`` tells it::
     unfinished   the set while it is being made: kept when stopped, moved into place when whole
     room         will it fit on the disk?
     manifest     what the finished set says of itself
+    units        the attributes of its pictures, in words
 
 A picture depends on the bundle, the seed and its own row number alone. Blocks are cut the same
 way whoever draws them, so the number of processes and interruptions leave no trace in the bytes.

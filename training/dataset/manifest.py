@@ -11,16 +11,10 @@ from serving.steering import NAMES
 from training.dataset import split
 from training.dataset.formats import FORMATS
 from training.dataset.order import Order, Span
+from training.dataset.units import UNITS
 
 FORMAT = 1
 _PACKAGES = ("onehand", "numpy", "onnxruntime", "pillow")
-_UNITS = {
-    "thickness": "pixels: width of the stroke",
-    "slant": "degrees, positive = leaning to the right",
-    "rotation": "degrees counter-clockwise, against the same picture unturned",
-    "width": "pixels, before turning and without the slant",
-    "height": "pixels, before turning",
-}
 
 
 def describe(order: Order) -> dict[str, Any]:
@@ -53,7 +47,7 @@ def compose(order: Order, redrawn: int) -> dict[str, Any]:
         "splits": split.sizes(order.count, order.validation),
         "redrawn": redrawn,
         "files": FORMATS[order.format].files(order),
-        "attributes": {name: _UNITS[name] for name in NAMES},
+        "attributes": {name: UNITS[name].measured for name in NAMES},
     }
 
 
