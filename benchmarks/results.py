@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from serving.bundle import replace_file
+from serving.files import replace_file
 
 __all__ = ["keep", "page"]
 

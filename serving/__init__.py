@@ -67,6 +67,7 @@ New pictures::
 Profiles::
 
     bundle       what crosses from ``training``: the format of a profile on disk
+    files        files that are there whole or not at all
     golden       proof that this machine computes what training did
     profiles     all profiles of a folder, or none
     loader       the one thread in which they are loaded

@@ -34,6 +34,7 @@ from typing import Literal
 
 import msgspec
 
+from serving import files
 from serving.errors import BundleError
 
 SCHEMA_VERSION = 4
@@ -240,14 +241,14 @@ def save(
     check_profile_name(manifest.profile)
     manifest = msgspec.structs.replace(manifest, files=describe_files(contents))
     manifest = msgspec.structs.replace(manifest, version=derive_version(manifest))
-    files = {**contents, MANIFEST: encode_manifest(manifest)}
+    whole = {**contents, MANIFEST: encode_manifest(manifest)}
     home = root / manifest.profile
     root.mkdir(parents=True, exist_ok=True)
     if home.exists():
-        _add_version(home, manifest.version, files, report)
+        _add_version(home, manifest.version, whole, report)
     else:  # at one go: a profile without CURRENT would stop every server that starts meanwhile
         with _staged(home) as staging:
-            _add_version(staging, manifest.version, files, report)
+            _add_version(staging, manifest.version, whole, report)
     return home / manifest.version
 
 
@@ -437,7 +438,7 @@ def _read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
 
 
 def _add_version(
-    home: Path, version: str, files: Mapping[str, bytes], report: Mapping[str, bytes]
+    home: Path, version: str, contents: Mapping[str, bytes], report: Mapping[str, bytes]
 ) -> None:
     target = home / version
     if target.exists():
@@ -445,17 +446,17 @@ def _add_version(
         _add_report(target, report)
     else:
         with _staged(target) as staging:
-            for name, data in files.items():
-                _write_synced(staging / name, data)
+            for name, data in contents.items():
+                files.write_synced(staging / name, data)
             _add_report(staging, report)
-    replace_file(home / CURRENT, f"{version}\n".encode())
+    files.replace_file(home / CURRENT, f"{version}\n".encode())
 
 
 def _add_report(folder: Path, report: Mapping[str, bytes]) -> None:
     if report:
         (folder / REPORT).mkdir(exist_ok=True)
     for name, data in report.items():
-        replace_file(folder / REPORT / name, data)
+        files.replace_file(folder / REPORT / name, data)
 
 
 @contextlib.contextmanager
@@ -469,21 +470,3 @@ def _staged(target: Path) -> Iterator[Path]:
     except BaseException:  # Ctrl-C included: leave nothing behind
         shutil.rmtree(staging, ignore_errors=True)
         raise
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that no reader ever sees half of it, whatever stops the writer."""
-    partial = path.with_name(f".partial-{path.name}-{os.getpid()}")
-    try:
-        _write_synced(partial, data)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

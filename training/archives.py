@@ -1,12 +1,19 @@
-"""Zip archives, of which .npz files are a kind, as they come from disks and networks: damaged."""
+"""Arrays in .npz files: written whole, and read though disks and networks damage them.
+
+They are zip archives, and what zip archives suffer they suffer too.
+"""
 
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from serving.files import replace_file
 
 # What zipfile and numpy raise on bytes that are no archive, that end early or were changed, and on
 # archives that are packed or locked in ways that they do not know.
@@ -18,6 +25,23 @@ _BEGINNING = b"PK"
 def describe(error: Exception) -> str:
     """Return in words what one of ``DAMAGE`` is about; one of them has none."""
     return str(error) or "it ends early"
+
+
+def pack(arrays: Mapping[str, NDArray[Any]], *, compressed: bool = True) -> bytes:
+    """Return the bytes of an .npz file, equal for equal arrays; nothing is pickled."""
+    buffer = io.BytesIO()
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a compressed .npz file, never half of one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    replace_file(path, pack(arrays))
 
 
 def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:

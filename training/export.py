@@ -5,7 +5,6 @@ wrong, and no random operation, so the server owns the seed. A graph that differ
 is not written.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from serving import bundle
 from serving.runtime import open_session
+from training import archives
 from training.attributes import Attributes
 from training.errors import ParityError
 from training.screen import Screen
@@ -131,7 +131,7 @@ def export(
     batches = [_check_inputs(examples, graphs.vae.latent, size, random) for size in BATCHES]
     parity = _check_parity(networks, contracts, models, batches)
     golden_inputs = _check_inputs(examples, graphs.vae.latent, _GOLDEN_ROWS, random)
-    golden = _to_npz(_golden(networks, contracts, golden_inputs))
+    golden = archives.pack(_golden(networks, contracts, golden_inputs), compressed=False)
     return _manifest(graphs, identity, contracts, parity), {**models, bundle.GOLDEN: golden}
 
 
@@ -285,12 +285,6 @@ def _golden(
         golden.update(_run_torch(networks[name], contracts[name], golden))
     drawn = _run_torch(networks[bundle.DECODER], contracts[bundle.DECODER], golden)
     return golden | drawn | {"pixels": golden["pixels"], "drawn": drawn["pixels"]}
-
-
-def _to_npz(arrays: Arrays) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _manifest(

@@ -9,13 +9,11 @@ and a bundle without it serves just as well. Two files, one for each kind of con
 Equal records give equal bytes.
 """
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import REPORT
@@ -35,10 +33,8 @@ class RecordError(TrainingError):
 
 def encode(record: Record) -> dict[str, bytes]:
     """Return the record's two files by name, which belong into a bundle's ``report`` folder."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **dict(_arrays(record)))
     values = json.dumps(_values(record), indent=1, ensure_ascii=False, allow_nan=False)
-    return {ARRAYS: buffer.getvalue(), VALUES: f"{values}\n".encode()}
+    return {ARRAYS: archives.pack(dict(_arrays(record))), VALUES: f"{values}\n".encode()}
 
 
 def load(folder: Path) -> Record:

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from serving import bundle
+from serving.files import replace_file
 from serving.images import encode_png
 from training import charts, record_file
 from training.errors import TrainingError
@@ -123,7 +124,7 @@ def render(folder: Path, benchmark: Path | None = None) -> Path:
     )
     target = folder / bundle.REPORT / PAGE
     try:
-        bundle.replace_file(target, page.encode())
+        replace_file(target, page.encode())
     except OSError as error:
         raise ReportError(
             f"{target}: cannot be written: {error.strerror}; see to that, and draw the report with "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from serving.bundle import replace_file
+from serving.files import replace_file
 from training.errors import TrainingError
 
 if TYPE_CHECKING:

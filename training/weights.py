@@ -1,6 +1,5 @@
 """Networks on disk: every array by name, the configuration beside them, nothing pickled."""
 
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -12,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from serving.bundle import replace_file
 from training import archives
 from training.errors import WeightsError
 
@@ -37,9 +35,7 @@ def write(network: nn.Module, config: Any, path: Path) -> None:
         for name, value in _state(network).items()
     }
     arrays[_CONFIG] = np.frombuffer(json.dumps(asdict(config)).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    replace_file(path, buffer.getvalue())
+    archives.write_arrays(path, arrays)
 
 
 def read(path: Path, build: Callable[[dict[str, Any]], Network]) -> Network:

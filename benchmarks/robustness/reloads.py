@@ -21,7 +21,7 @@ from benchmarks.robustness.load import Load, clients, merge, start
 from benchmarks.robustness.report import Report, percentiles
 from benchmarks.robustness.verdicts import books, flat
 from benchmarks.robustness.watch import every
-from serving import bundle
+from serving import bundle, files
 
 __all__ = ["add_flags", "run"]
 
@@ -135,7 +135,7 @@ class _Reloads:
             raise RuntimeError(f"{in_force} is no longer in force after a bad version")
 
     def _point_at(self, version: str) -> None:
-        bundle.replace_file(self._home / bundle.CURRENT, f"{version}\n".encode())
+        files.replace_file(self._home / bundle.CURRENT, f"{version}\n".encode())
 
     def _in_force(self, version: str) -> bool:
         return self._server.total("onehand_model_info", version=version) >= 1

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks.variants import identity, memory, report, sheet
@@ -16,8 +15,8 @@ from benchmarks.variants.judges import FILES, JudgeConfig, load_judges, train_ju
 from benchmarks.variants.measures import NEIGHBOURS
 from benchmarks.variants.population import Population, Subject, gather, subjects
 from benchmarks.variants.study import Record, study_others, study_shipped
-from serving.bundle import replace_file
-from training import base, data, generator, stroke
+from serving.files import replace_file
+from training import archives, base, data, generator, stroke
 from training.config import DEFAULT, RECIPES, SEED
 from training.side_by_side import run_all
 from training.trials import FOLD_NAMES, WriterDigits
@@ -113,17 +112,13 @@ def _study_missing(
 def _study_others(subject: Subject, folders: dict[str, Path], seed: int, *where: *_Where) -> None:
     torch.set_num_threads(1)
     record, pictures = study_others(subject, _population(*where), seed)
-    partial = _pictures(folders[_OTHERS], subject).with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **pictures)
-    partial.replace(_pictures(folders[_OTHERS], subject))
+    archives.write_arrays(_pictures(folders[_OTHERS], subject), pictures)
     _keep(record, folders[_OTHERS], subject)
 
 
 def _study_shipped(subject: Subject, folders: dict[str, Path], seed: int, *where: *_Where) -> None:
     torch.set_num_threads(1)
-    with np.load(_pictures(folders[_OTHERS], subject), allow_pickle=False) as arrays:
-        others = dict(arrays)
+    others = archives.read_arrays(_pictures(folders[_OTHERS], subject).read_bytes())
     record = study_shipped(subject, _population(*where), seed, others)
     _keep(record, folders[_SHIPPED], subject)
 

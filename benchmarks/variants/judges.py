@@ -28,8 +28,8 @@ from tqdm import tqdm
 
 from benchmarks.variants.jostle import jostle
 from benchmarks.variants.veil import Veil, middle
-from serving.bundle import replace_file
-from training import resume
+from serving.files import replace_file
+from training import archives, resume
 from training.base.contrast import BatchConfig, Batches, contrastive
 from training.data import Digits
 from training.errors import Diverged, WeightsError
@@ -420,10 +420,7 @@ def _threshold(genuine: Scores, impostor: Scores) -> float:
 
 def _write(network: nn.Module, path: Path) -> None:
     arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    partial.replace(path)
+    archives.write_arrays(path, arrays)
 
 
 def _read(network: nn.Module, path: Path) -> None:

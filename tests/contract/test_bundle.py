@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from serving import bundle
+from serving import bundle, files
 from serving.errors import BundleError
 from serving.model import Model
 from serving.profiles import Profiles, load_profile
@@ -43,13 +43,13 @@ def test_untouched_bundle_loads(folder: Path) -> None:
 def test_a_new_profile_is_there_at_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that starts while a profile is written does not see it, or sees it whole."""
     seen: list[dict[str, Path]] = []
-    written = bundle._write_synced
+    written = files.write_synced
 
     def look(path: Path, data: bytes) -> None:
         written(path, data)
         seen.append(bundle.discover(tmp_path))
 
-    monkeypatch.setattr(bundle, "_write_synced", look)
+    monkeypatch.setattr(files, "write_synced", look)
 
     folder = bundles.build(tmp_path, "first")
 
@@ -81,14 +81,14 @@ def test_what_cannot_be_written_whole_is_not_in_force(
     """Whichever file it is, one of the report too: what was served before is served on."""
     old, new = tmp_path / "old", tmp_path / "new"
     before = bundles.build(old, seed=1)
-    written = bundle._write_synced
+    written = files.write_synced
 
     def stop_at(path: Path, data: bytes) -> None:
         if path.name in (name, f".partial-{name}-{os.getpid()}"):
             raise stop
         written(path, data)
 
-    monkeypatch.setattr(bundle, "_write_synced", stop_at)
+    monkeypatch.setattr(files, "write_synced", stop_at)
     for root in (old, new):
         with pytest.raises(type(stop)):
             bundle.save(bundles.manifest(), bundles.files(), root, PAGES)

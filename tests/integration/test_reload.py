@@ -14,7 +14,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from serving import bundle
+from serving import bundle, files
 from serving.bundle import CLASSIFIER, CURRENT, MANIFEST
 from serving.pb import handwriting_pb2 as pb
 from tests import bundles, pictures
@@ -61,7 +61,7 @@ def reloads(running: Running, outcome: str) -> float:
 
 def point(models: Path, version: str, profile: str = "tiny") -> None:
     """Make the profile ask for a version."""
-    bundle.replace_file(models / profile / CURRENT, f"{version}\n".encode())
+    files.replace_file(models / profile / CURRENT, f"{version}\n".encode())
 
 
 def test_swap_under_requests(models: Path, running: Running) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from serving.bundle import replace_file
+from serving.files import replace_file
 from training import base, resume
 from training.base.calibrate import (
     CalibrationConfig,

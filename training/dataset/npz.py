@@ -1,12 +1,14 @@
 """numpy archives, one a block and split, with everything that is known of each picture."""
 
 import hashlib
-import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serving.steering import NAMES
+from training.archives import pack
 from training.dataset import split
 from training.dataset.order import BLOCK, Order
 from training.dataset.parts import Part, Pieces
@@ -21,19 +23,18 @@ class Npz:
 
     def write(self, part: Part, order: Order, folder: Path) -> Pieces:
         """Write one shard."""
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            x=part.images,
-            y=np.full(len(part.rows), order.hand.digit, dtype=np.uint8),
-            latents=part.latents,
-            attributes=part.attributes,
-            rows=part.rows,
-        )
+        arrays: dict[str, NDArray[Any]] = {
+            "x": part.images,
+            "y": np.full(len(part.rows), order.hand.digit, dtype=np.uint8),
+            "latents": part.latents,
+            "attributes": part.attributes,
+            "rows": part.rows,
+        }
+        data = pack(arrays, compressed=False)
         name = f"{part.split}/{part.block:06}.npz"
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(buffer.getbuffer())
-        return Pieces(files={name: hashlib.sha256(buffer.getbuffer()).hexdigest()})
+        (folder / name).write_bytes(data)
+        return Pieces(files={name: hashlib.sha256(data).hexdigest()})
 
     def files(self, order: Order) -> dict[str, str]:
         """Return what each file holds."""

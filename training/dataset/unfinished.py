@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from serving.bundle import replace_file
+from serving.files import replace_file
 from training.dataset.errors import DatasetError
 from training.dataset.growing import GrowingFile, Mark
 from training.dataset.parts import Written

@@ -5,12 +5,9 @@ code, of the data or of a package's version, take a new folder.
 """
 
 import hashlib
-import os
 from pathlib import Path
 
-import numpy as np
-
-from training import base, generator
+from training import archives, base, generator
 from training.config import RECIPES
 from training.evaluate.scoring import Scores
 
@@ -34,13 +31,9 @@ def decided_by(name: str) -> str:
 
 def keep_scores(path: Path, scores: Scores) -> None:
     """Write a file of scores that is there whole or not at all."""
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **scores)
-    partial.replace(path)
+    archives.write_arrays(path, scores)
 
 
 def read_scores(path: Path) -> Scores:
     """Return what ``keep_scores`` has written."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+    return archives.read_arrays(path.read_bytes())

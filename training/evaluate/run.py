@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from serving.bundle import replace_file
+from serving.files import replace_file
 from training.config import RECIPES
 from training.errors import DataError
 from training.evaluate.corpus import load_background, load_corpus

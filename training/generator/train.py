@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from serving.bundle import replace_file
+from serving.files import replace_file
 from training import resume, weights
 from training.config import HandConfig
 from training.errors import Diverged

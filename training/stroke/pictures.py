@@ -3,7 +3,6 @@
 What is measured in service is drawn by the generator or bent by the steering, so most are.
 """
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from serving.bundle import replace_file
-from training import generator
+from training import archives, generator
 from training.attributes import Attributes
 from training.config import HandConfig
 from training.morphometry import measure
@@ -163,11 +161,8 @@ def _keep(
     data: WriterDigits, config: PicturesConfig, random: np.random.Generator, path: Path
 ) -> None:
     torch.set_num_threads(1)  # as many of these as there are cores run side by side
-    file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **vars(make(data, config, random)))
-    replace_file(path, file.getvalue())
+    archives.write_arrays(path, vars(make(data, config, random)))
 
 
 def _read(path: Path) -> Measured:
-    with np.load(path, allow_pickle=False) as file:
-        return Measured(**file)
+    return Measured(**archives.read_arrays(path.read_bytes()))

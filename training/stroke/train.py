@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from serving.bundle import replace_file
+from serving.files import replace_file
 from training import resume, weights
 from training.attributes import outline
 from training.config import FitConfig

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from serving import bundle, loader
+from serving import bundle, files, loader
 from serving.bundle import CLASSIFIER, CURRENT, GOLDEN, MANIFEST
 from serving.catalogue import Catalogue
 from serving.errors import BundleError
@@ -25,7 +25,7 @@ from tests import bundles
 
 def point(home: Path, version: str) -> None:
     """Make a profile ask for a version."""
-    bundle.replace_file(home / CURRENT, f"{version}\n".encode())
+    files.replace_file(home / CURRENT, f"{version}\n".encode())
 
 
 def spoil(folder: Path, name: str = CLASSIFIER) -> None:

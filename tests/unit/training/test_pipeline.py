@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from serving import bundle
+from serving import bundle, files
 from serving.images import BadImage
 from serving.runtime import open_session
 from tests import bundles
@@ -141,14 +141,14 @@ def test_ctrl_c_while_writing_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped between two files of the bundle, the folder is gone again."""
-    written = bundle._write_synced
+    written = files.write_synced
 
     def stop(path: Path, data: bytes) -> None:
         if path.name == bundle.GOLDEN:
             raise KeyboardInterrupt
         written(path, data)
 
-    monkeypatch.setattr(bundle, "_write_synced", stop)
+    monkeypatch.setattr(files, "write_synced", stop)
 
     with pytest.raises(KeyboardInterrupt):
         enrol(tmp_path, "two.jpg")
@@ -161,14 +161,14 @@ def test_a_full_disk_leaves_what_was_in_force(
 ) -> None:
     """Who is told that it failed finds nothing new in force, and no bundle without its record."""
     before = bundles.build(tmp_path, "sample")
-    written = bundle._write_synced
+    written = files.write_synced
 
     def fill(path: Path, data: bytes) -> None:
         if name in path.name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         written(path, data)
 
-    monkeypatch.setattr(bundle, "_write_synced", fill)
+    monkeypatch.setattr(files, "write_synced", fill)
 
     with pytest.raises(NotSaved) as failure:
         enrol(tmp_path, "two.jpg")

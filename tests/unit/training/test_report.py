@@ -340,7 +340,7 @@ def test_a_page_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(bundle, "replace_file", refuse)
+    monkeypatch.setattr(report, "replace_file", refuse)
 
     with pytest.raises(report.ReportError) as refusal:
         report.render(folder)
