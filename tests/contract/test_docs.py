@@ -12,6 +12,13 @@ from prometheus_client import CollectorRegistry
 import serving.client
 import serving.images
 import serving.oip
+import training
+import training.base
+import training.dataset
+import training.evaluate
+import training.generator
+import training.latent
+import training.stroke
 from serving import status
 from serving.metrics import Metrics
 from serving.settings import Settings
@@ -56,7 +63,19 @@ def test_statuses_are_documented() -> None:
 
 @pytest.mark.parametrize(
     "package",
-    [serving, serving.client, serving.images, serving.oip],
+    [
+        serving,
+        serving.client,
+        serving.images,
+        serving.oip,
+        training,
+        training.base,
+        training.dataset,
+        training.evaluate,
+        training.generator,
+        training.latent,
+        training.stroke,
+    ],
     ids=lambda package: package.__name__,
 )
 def test_each_module_is_on_the_map(package: ModuleType) -> None:

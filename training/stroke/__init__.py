@@ -2,6 +2,12 @@
 
 It is learned once, by ``python -m training pretrain --part stroke``, from measured pictures.
 ``card.md`` says which, and how near it comes.
+
+::
+
+    network   a line, and what is missing to the truth
+    pictures  pictures of all kinds, each measured with the stick
+    train     how it came to be
 """
 
 from pathlib import Path
