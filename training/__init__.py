@@ -35,6 +35,7 @@ How networks are trained and kept::
     muon          the optimiser of the base's matrices
     perceptron    layers in a row, in several networks
     resume        trainings that can be stopped
+    average       the running mean of a network's weights
     weights       networks on disk
     archives      arrays in .npz files
 

@@ -30,6 +30,7 @@ from benchmarks.variants.jostle import jostle
 from benchmarks.variants.veil import Veil, middle
 from serving.files import replace_file
 from training import archives, resume
+from training.average import follow
 from training.base.contrast import BatchConfig, Batches, contrastive
 from training.data import Digits
 from training.errors import Diverged, WeightsError
@@ -358,20 +359,13 @@ def _train(
         nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
         for optimiser in optimisers:
             optimiser.step()
-        _average(slow, network, min(_AVERAGE, step / (step + 20)))
+        follow(slow.values(), network.state_dict().values(), step, _AVERAGE)
         if step % 100 == 0:
             if not math.isfinite(value.item()):
                 raise Diverged(f"{title}: the loss became {value.item()} at step {step}")
             progress.set_postfix(loss=f"{value.item():.3f}")
     network.load_state_dict(slow)
     return network.eval()
-
-
-@torch.no_grad()
-def _average(slow: dict[str, Tensor], network: nn.Module, keep: float) -> None:
-    for name, fast in network.state_dict().items():
-        if fast.is_floating_point():
-            slow[name].lerp_(fast, 1 - keep)
 
 
 def _measure(

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from serving.files import replace_file
 from training import base, resume
+from training.average import follow
 from training.base.calibrate import (
     CalibrationConfig,
     be_cautious,
@@ -49,7 +50,6 @@ from training.base.network import (
     write_weights,
 )
 from training.base.nondigits import in_all_positions, letters
-from training.errors import Diverged
 from training.fit import initialise
 from training.muon import Muon
 from training.trials import DEV, WriterDigits
@@ -212,7 +212,10 @@ def _run_stage(
         trained = []
         for run in range(stage.runs):
             trainer = Trainer(material, stage, config, before, (seed + run * _APART) % 2**64)
-            _train(trainer, stage, out / f"{stage.name}-{run}.pt", config.checkpoint)
+            checkpoint = out / f"{stage.name}-{run}.pt"
+            resume.run(
+                trainer, stage.steps, checkpoint, every=config.checkpoint, title=checkpoint.stem
+            )
             trained.append(trainer.average.eval())
         network = mean(trained)
         _fit_head(network, material, stage, config, seed)
@@ -234,22 +237,6 @@ def mean(networks: Sequence[Base]) -> Base:
     return result
 
 
-def _train(trainer: "Trainer", stage: StageConfig, checkpoint: Path, every: int) -> None:
-    if checkpoint.exists():
-        trainer.restore(checkpoint)
-    with tqdm(
-        total=stage.steps, initial=trainer.step, desc=checkpoint.stem, unit="step"
-    ) as progress:
-        while trainer.step < stage.steps:
-            loss = trainer.advance()
-            progress.update()
-            if trainer.step % every == 0 or trainer.step == stage.steps:
-                if not math.isfinite(loss):
-                    raise Diverged(f"{stage.name}: the loss became {loss} at step {trainer.step}")
-                trainer.save(checkpoint)
-                progress.set_postfix(loss=f"{loss:.3f}")
-
-
 class _Shown(NamedTuple):
     """The pictures of a step.
 
@@ -267,11 +254,12 @@ class _Shown(NamedTuple):
 
 
 class Trainer:
-    """Everything that a step changes, so that it can be saved and restored as a whole.
+    """The training of one stage; see ``training.resume.Trainer``.
 
     Attributes:
         network: in training.
         average: the running mean of its weights, which is what the stage results in.
+        name: of the stage.
         step: updates so far.
     """
 
@@ -284,14 +272,15 @@ class Trainer:
         seed: int,
     ) -> None:
         self._data, self._stage, self._config = material.data, stage, config
+        self.name = stage.name
         self._non_digits = torch.from_numpy(material.non_digits)
         self._random = np.random.default_rng([seed, 2])
-        self._generator = torch.Generator().manual_seed(seed)
+        self._chance = torch.Generator().manual_seed(seed)
         rows = np.arange(len(self._data.writers))
         self._batches = Batches(self._data, rows, config.batch, self._random)
         self.network = Base(config.network)
         if before is None:
-            initialise(self.network, self._generator, glorot=False)
+            initialise(self.network, self._chance, glorot=False)
         else:
             self.network.load_state_dict(before.state_dict())
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -317,7 +306,8 @@ class Trainer:
         for optimiser in self._optimisers:
             optimiser.step()
         self.step += 1
-        self._note_average()
+        slow, fast = self.average.state_dict(), self.network.state_dict()
+        follow(slow.values(), fast.values(), self.step, _AVERAGE)
         return loss.item()
 
     def _draw(self) -> _Shown:
@@ -330,12 +320,12 @@ class Trainer:
         rows = self._batches.draw()
         images = torch.from_numpy(data.digits.images[rows]).float() / 255
         of_a_digit = batch.writers * batch.pictures
-        images = jitter(images, self._generator, of_a_digit, batch.pictures, self._left())
+        images = jitter(images, self._chance, of_a_digit, batch.pictures, self._left())
         turned = config.turned if self._left() < 1 else 0.0
-        images, upright = turn(images, self._generator, of_a_digit, turned)
+        images, upright = turn(images, self._chance, of_a_digit, turned)
         more = self._random.choice(len(data.writers), config.digits)
         others, labels = _mix(
-            data, more, self._non_digits, self._stage.non_digits, self._random, self._generator
+            data, more, self._non_digits, self._stage.non_digits, self._random, self._chance
         )
         digits = torch.from_numpy(data.digits.labels[rows].astype(np.int64))
         writers = torch.from_numpy(data.writers[rows])
@@ -345,8 +335,10 @@ class Trainer:
     def _drop(self, features: Tensor) -> Tensor:
         """Return features (n, c * 49) with whole channels, then single values, set to zero."""
         channels = features.view(len(features), -1, 49)
-        channels = channels * _keep((*channels.shape[:2], 1), _CHANNEL_DROPOUT, self._generator)
-        return channels.flatten(1) * _keep(features.shape, _DROPOUT, self._generator)
+        channels = channels * _dropout_mask(
+            (*channels.shape[:2], 1), _CHANNEL_DROPOUT, self._chance
+        )
+        return channels.flatten(1) * _dropout_mask(features.shape, _DROPOUT, self._chance)
 
     def _left(self) -> float:
         """Return what the cooling has left, of the rates and of the warps: 1 until it begins."""
@@ -359,16 +351,6 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
 
-    @torch.no_grad()
-    def _note_average(self) -> None:
-        keep = min(_AVERAGE, self.step / (self.step + 20))
-        pairs = zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-        )
-        for slow, fast in pairs:
-            if slow.is_floating_point():
-                slow.lerp_(fast, 1 - keep)
-
     def save(self, path: Path) -> None:
         """Write a checkpoint, never half of one."""
         state = {
@@ -377,7 +359,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "random": self._random.bit_generator.state,
-            "generator": self._generator.get_state(),
+            "generator": self._chance.get_state(),
             "queue": self._batches.queue,
         }
         resume.save(state, path)
@@ -391,7 +373,7 @@ class Trainer:
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self._random.bit_generator.state = state["random"]
-        self._generator.set_state(state["generator"])
+        self._chance.set_state(state["generator"])
         self._batches.queue = state["queue"]
 
 
@@ -422,7 +404,7 @@ def _mix(
     return jitter(pixels, generator), torch.from_numpy(labels.astype(np.int64))
 
 
-def _keep(shape: Sequence[int], dropped: float, generator: torch.Generator) -> Tensor:
+def _dropout_mask(shape: Sequence[int], dropped: float, generator: torch.Generator) -> Tensor:
     """Return a dropout mask; torch's own draws from the global generator, which no one saves."""
     return (torch.rand(tuple(shape), generator=generator) >= dropped) / (1 - dropped)
 
@@ -442,7 +424,7 @@ def _fit_head(
         images, labels = _mix(data, rows, non_digits, config.head_non_digits, random, generator)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             features = network.features(images).float()
-        kept = features * _keep(features.shape, _HEAD_DROPOUT, generator)
+        kept = features * _dropout_mask(features.shape, _HEAD_DROPOUT, generator)
         loss = F.cross_entropy(network.digit(kept), labels)
         optimiser.zero_grad()
         torch.autograd.backward(loss)

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from serving.files import replace_file
 from training import resume, weights
+from training.average import follow
 from training.config import HandConfig
-from training.errors import Diverged
 from training.fit import initialise
 from training.generator import WEIGHTS
 from training.generator.hand_vae import hand_vae
@@ -86,7 +86,9 @@ def train_generator(data: WriterDigits, config: TrainConfig, out: Path, seed: in
     resume.claim(out, config, seed)
     seen = data.where(~data.validation())
     trainer = _Trainer(seen, config, seed)
-    _train(trainer, config, out / _CHECKPOINT)
+    resume.run(
+        trainer, config.steps, out / _CHECKPOINT, every=config.checkpoint, title=trainer.name
+    )
     latents = _latents(trainer.average, seen)
     _note_hands(trainer.average, seen, latents)
     _note_traits(trainer.average, seen, latents, np.random.default_rng(seed))
@@ -114,31 +116,18 @@ def measure(network: Generator, data: WriterDigits) -> dict[str, float]:
     }
 
 
-def _train(trainer: "_Trainer", config: TrainConfig, checkpoint: Path) -> None:
-    if checkpoint.exists():
-        trainer.restore(checkpoint)
-    title = "generator"
-    with tqdm(total=config.steps, initial=trainer.step, desc=title, unit="step") as progress:
-        while trainer.step < config.steps:
-            loss = trainer.advance()
-            progress.update()
-            if trainer.step % config.checkpoint == 0 or trainer.step == config.steps:
-                if not math.isfinite(loss):
-                    raise Diverged(f"{title}: the loss became {loss} at step {trainer.step}")
-                trainer.save(checkpoint)
-                progress.set_postfix(loss=f"{loss:.1f}")
-
-
 class _Trainer:
-    """Everything that a step changes, so that it can be saved and restored as a whole."""
+    """See ``training.resume.Trainer``."""
+
+    name = "generator"
 
     def __init__(self, data: WriterDigits, config: TrainConfig, seed: int) -> None:
         self._data, self._config = data, config
         self._images = torch.from_numpy(data.digits.images)
         self._digits = torch.from_numpy(data.digits.labels.astype(np.int64))
-        self._generator = torch.Generator().manual_seed(seed)
+        self._chance = torch.Generator().manual_seed(seed)
         self.network = Generator(config.network)
-        initialise(self.network, self._generator, glorot=False)
+        initialise(self.network, self._chance, glorot=False)
         self.average = copy.deepcopy(self.network)
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), config.rate, betas=(0.9, 0.99), weight_decay=config.decay
@@ -152,7 +141,7 @@ class _Trainer:
         with torch.autocast("cpu", torch.bfloat16):
             mean, log_variance = self.network.encode(pixels, digits)
         mean, log_variance = mean.float(), log_variance.float()
-        noise = torch.randn(mean.shape, generator=self._generator)
+        noise = torch.randn(mean.shape, generator=self._chance)
         latent = reparameterise(mean, log_variance, noise)
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network.decode_logits(latent, digits)
@@ -164,11 +153,11 @@ class _Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self._optimiser.step()
         self.step += 1
-        self._note_average()
+        follow(self.average.parameters(), self.network.parameters(), self.step, _AVERAGE)
         return loss.item()
 
     def _draw(self) -> tuple[Tensor, Tensor]:
-        rows = torch.randint(len(self._images), (self._config.batch,), generator=self._generator)
+        rows = torch.randint(len(self._images), (self._config.batch,), generator=self._chance)
         return self._images[rows].float() / 255, self._digits[rows]
 
     def _set_rate(self) -> None:
@@ -177,12 +166,6 @@ class _Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.rate * min(1, self.step / _WARM_UP) * cosine
 
-    @torch.no_grad()
-    def _note_average(self) -> None:
-        keep = min(_AVERAGE, self.step / (self.step + 20))
-        for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            slow.lerp_(fast, 1 - keep)
-
     def save(self, path: Path) -> None:
         """Write a checkpoint, never half of one."""
         state = {
@@ -190,7 +173,7 @@ class _Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "generator": self._generator.get_state(),
+            "generator": self._chance.get_state(),
         }
         resume.save(state, path)
 
@@ -201,7 +184,7 @@ class _Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self._generator.set_state(state["generator"])
+        self._chance.set_state(state["generator"])
 
 
 def _note_hands(network: Generator, data: WriterDigits, latents: NDArray[np.float64]) -> None:
