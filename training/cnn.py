@@ -45,11 +45,11 @@ class Cnn(nn.Module):
 
 
 def train_cnn(
-    training_set: TrainingSet, config: CnnConfig, generator: torch.Generator
+    training_set: TrainingSet, config: CnnConfig, chance: torch.Generator
 ) -> tuple[Cnn, History]:
     """Train with cross-entropy and return the network and its history (loss in nats)."""
     network = Cnn(config)
-    initialise(network, generator, glorot=True)
+    initialise(network, chance, glorot=True)
 
     def objective(cnn: Cnn, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         images, labels = batch
@@ -59,6 +59,6 @@ def train_cnn(
 
     tensors = [torch.from_numpy(training_set.images), torch.from_numpy(training_set.labels)]
     history = fit(
-        network, objective, tensors, config.fit, generator, order=training_set.order, title="CNN"
+        network, objective, tensors, config.fit, chance, order=training_set.order, title="CNN"
     )
     return network, history

@@ -21,7 +21,7 @@ def fit(
     objective: Callable[[Network, Sequence[Tensor]], Mapping[str, Tensor]],
     tensors: Sequence[Tensor],
     config: FitConfig,
-    generator: torch.Generator,
+    chance: torch.Generator,
     *,
     order: Order | None = None,
     title: str = "fit",
@@ -33,7 +33,7 @@ def fit(
         objective: (network, batch) -> means over the batch; ``loss`` is minimised, the rest noted.
         tensors: the training set, equal first axis.
         config: epochs, batch size, learning rate.
-        generator: source of the order.
+        chance: source of the order.
         order: draws the indices of one epoch; by default every image once.
         title: of the progress bar.
 
@@ -49,7 +49,7 @@ def fit(
     network.train()
     for epoch in (progress := tqdm(range(config.epochs), desc=title, unit="epoch")):
         sums: dict[str, float] = {}
-        indices = draw(generator)
+        indices = draw(chance)
         for batch in _batches(tensors, indices, config.batch_size):
             figures = objective(network, batch)
             optimiser.zero_grad(set_to_none=True)
@@ -74,21 +74,21 @@ def _batches(tensors: Sequence[Tensor], indices: Tensor, size: int) -> Iterator[
         yield [tensor[chosen] for tensor in tensors]
 
 
-def initialise(network: nn.Module, generator: torch.Generator, *, glorot: bool) -> None:
-    """Draw all weights from ``generator``.
+def initialise(network: nn.Module, chance: torch.Generator, *, glorot: bool) -> None:
+    """Draw all weights anew.
 
     Args:
         network: its linear and convolutional layers are drawn anew.
-        generator: source of chance.
+        chance: of all draws.
         glorot: Keras' default (Glorot and Bengio 2010, biases zero) instead of torch's.
     """
     for layer in network.modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d):
             continue
         if glorot:
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.xavier_uniform_(layer.weight, generator=chance)
         else:
-            nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
+            nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=chance)
         if layer.bias is not None:
             bound = 0.0 if glorot else layer.weight[0].numel() ** -0.5
-            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=chance)

@@ -75,7 +75,7 @@ def train_screen(
     vae: Autoencoder,
     classify: Callable[[Tensor], Tensor],
     config: ScreenConfig,
-    generator: torch.Generator,
+    chance: torch.Generator,
 ) -> Screened:
     """Draw points, ask the classifier about their pictures, learn, and set the threshold.
 
@@ -83,14 +83,14 @@ def train_screen(
         vae: whose pictures are screened.
         classify: images uint8 (n, 28, 28) -> probabilities (n, 3).
         config: how many points, and how they are learned from.
-        generator: source of chance.
+        chance: of all draws.
     """
     size = (config.points, vae.latent)
-    temperature = torch.rand((config.points, 1), generator=generator) * config.warmest
-    points = temperature * torch.randn(size, generator=generator)
-    screen = _learn(points, _other(points, vae, classify), config, generator)
+    temperature = torch.rand((config.points, 1), generator=chance) * config.warmest
+    points = temperature * torch.randn(size, generator=chance)
+    screen = _learn(points, _other(points, vae, classify), config, chance)
     screen.radius.fill_(points.norm(dim=1).max())
-    plain = torch.randn(size, generator=generator)
+    plain = torch.randn(size, generator=chance)
     refused = _other(plain, vae, classify) > config.other
     with torch.inference_mode():
         doubt = screen(plain)
@@ -115,15 +115,15 @@ def _other(points: Tensor, vae: Autoencoder, classify: Callable[[Tensor], Tensor
 
 
 def _learn(
-    points: Tensor, targets: Tensor, config: ScreenConfig, generator: torch.Generator
+    points: Tensor, targets: Tensor, config: ScreenConfig, chance: torch.Generator
 ) -> Screen:
     screen = Screen(points.shape[1], config)
-    initialise(screen, generator, glorot=False)
+    initialise(screen, chance, glorot=False)
 
     def objective(network: Screen, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         return {"loss": F.binary_cross_entropy_with_logits(network.logits(batch[0]), batch[1])}
 
-    fit(screen, objective, [points, targets], config.fit, generator, title="screen")
+    fit(screen, objective, [points, targets], config.fit, chance, title="screen")
     return screen
 
 

@@ -39,17 +39,17 @@ class TrainingSet:
     labels: NDArray[np.int64]
     per_class: int | None
 
-    def order(self, generator: torch.Generator) -> torch.Tensor:
+    def order(self, chance: torch.Generator) -> torch.Tensor:
         """Return the indices of one epoch, in random order."""
         if self.per_class is None:
-            return torch.randperm(len(self.labels), generator=generator)
+            return torch.randperm(len(self.labels), generator=chance)
         chosen = []
         for label in (OWN, OTHER_WRITER, OTHER):
             members = torch.from_numpy(np.flatnonzero(self.labels == label))
-            picks = torch.randint(len(members), (self.per_class,), generator=generator)
+            picks = torch.randint(len(members), (self.per_class,), generator=chance)
             chosen.append(members[picks])
         indices = torch.cat(chosen)
-        return indices[torch.randperm(len(indices), generator=generator)]
+        return indices[torch.randperm(len(indices), generator=chance)]
 
     def priors(self) -> tuple[float, float, float]:
         """Return the share of each class in an epoch."""
@@ -59,21 +59,19 @@ class TrainingSet:
         return float(own), float(other_writer), float(other)
 
 
-def sample_prior(vae: Autoencoder, count: int, generator: torch.Generator) -> Images:
+def sample_prior(vae: Autoencoder, count: int, chance: torch.Generator) -> Images:
     """Return ``count`` images, uint8 (n, 28, 28), for z ~ N(0, I)."""
-    noise = torch.randn((count, vae.latent), generator=generator)
+    noise = torch.randn((count, vae.latent), generator=chance)
     with torch.inference_mode():
         return to_bytes(vae.decode(noise))
 
 
-def reconstruct(
-    vae: Autoencoder, images: Images, generator: torch.Generator | None = None
-) -> Images:
-    """Return images (n, 28, 28) after encoding and decoding; from the mean without a generator."""
+def reconstruct(vae: Autoencoder, images: Images, chance: torch.Generator | None = None) -> Images:
+    """Return images (n, 28, 28) after encoding and decoding; from the mean without chance."""
     with torch.inference_mode():
         mean, log_variance = vae.encode(torch.from_numpy(images).float() / 255)
-        if generator is not None:
-            noise = torch.randn(mean.shape, generator=generator)
+        if chance is not None:
+            noise = torch.randn(mean.shape, generator=chance)
             mean = reparameterise(mean, log_variance, noise)
         return to_bytes(vae.decode(mean))
 
@@ -104,7 +102,7 @@ def compose_training_set(
     augmenting: AugmentConfig,
     config: TrainingSetConfig,
     random: np.random.Generator,
-    generator: torch.Generator,
+    chance: torch.Generator,
 ) -> TrainingSet:
     """Return the labelled set on which the classifier is trained.
 
@@ -116,8 +114,8 @@ def compose_training_set(
         vae: trained on the variations.
         augmenting: ranges of the augmentation.
         config: what goes in, and how.
-        random: source of chance for the augmentation.
-        generator: source of chance for the autoencoder.
+        random: of the augmentation's draws.
+        chance: of the autoencoder's.
     """
     sources = {"augmented": variations.images, "sampled": samples}
     own = np.concatenate([sources[name] for name in config.own])
@@ -126,7 +124,7 @@ def compose_training_set(
         own = as_forms(own)
         rate = len(samples) / len(own) if "sampled" in config.own else 0.0
         same_digit, others = (
-            _through_pipeline(images, rate, vae, augmenting, random, generator)
+            _through_pipeline(images, rate, vae, augmenting, random, chance)
             for images in (same_digit, others)
         )
     parts = (own, same_digit, others)
@@ -140,10 +138,10 @@ def _through_pipeline(
     vae: Autoencoder,
     augmenting: AugmentConfig,
     random: np.random.Generator,
-    generator: torch.Generator,
+    chance: torch.Generator,
 ) -> Images:
     """Augment every image, pass a share of them through the autoencoder, keep the originals too."""
     varied = np.stack([vary(image, augmenting, random)[0] for image in images])
     through = random.random(len(varied)) < rate
-    varied[through] = reconstruct(vae, varied[through], generator)
+    varied[through] = reconstruct(vae, varied[through], chance)
     return np.concatenate([images, as_forms(varied)])

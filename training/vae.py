@@ -97,7 +97,7 @@ def reconstruction(logits: Tensor, pixels: Tensor) -> Tensor:
 
 
 def train_vae(
-    images: NDArray[np.uint8], config: VaeConfig, generator: torch.Generator
+    images: NDArray[np.uint8], config: VaeConfig, chance: torch.Generator
 ) -> tuple[Vae, History]:
     """Train on images uint8 (n, 28, 28) and return the network and its history.
 
@@ -105,12 +105,12 @@ def train_vae(
     evidence lower bound where the weight is 1 and the noise factor is 1.
     """
     network = Vae(config)
-    initialise(network, generator, glorot=False)
+    initialise(network, chance, glorot=False)
 
     def objective(vae: Vae, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         (pixels,) = batch
         mean, log_variance = vae.encode(pixels)
-        noise = config.noise * torch.randn(mean.shape, generator=generator)
+        noise = config.noise * torch.randn(mean.shape, generator=chance)
         logits = vae.decode_logits(reparameterise(mean, log_variance, noise))
         missed = reconstruction(logits, pixels).mean()
         distance = divergence(mean, log_variance).mean()
@@ -118,5 +118,5 @@ def train_vae(
         return {"loss": loss, "reconstruction": missed, "divergence": distance}
 
     pixels = torch.from_numpy(images).float() / 255
-    history = fit(network, objective, [pixels], config.fit, generator, title="VAE")
+    history = fit(network, objective, [pixels], config.fit, chance, title="VAE")
     return network, history

@@ -17,12 +17,12 @@ _PEN = 0.3  # of the way to a pen one pixel thicker or thinner on each side
 _BLURRED = 1 / 8  # share of the pictures, by up to half of a 3 x 3 mean
 
 
-def jostle(images: Tensor, generator: torch.Generator) -> Tensor:
+def jostle(images: Tensor, chance: torch.Generator) -> Tensor:
     """Return images (n, 28, 28) in [0, 1], each turned, sheared, scaled, shifted and redrawn."""
     count = len(images)
 
     def uniform(limit: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * 2 - 1) * limit
+        return (torch.rand(count, generator=chance) * 2 - 1) * limit
 
     angle, shear = uniform(_ROTATION), uniform(_SHEAR)
     scale, aspect = 1 + uniform(_SCALE), 1 + uniform(_ASPECT)

@@ -287,16 +287,16 @@ def _train_digit_judge(data: WriterDigits, config: JudgeConfig) -> DigitJudge:
 def _train_digits(
     network: nn.Module, images: Tensor, labels: Tensor, config: JudgeConfig, seed: int, title: str
 ) -> None:
-    generator = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
 
     def loss() -> Tensor:
-        rows = torch.randint(len(labels), (config.digit_batch,), generator=generator)
-        pixels = jostle(images[rows].float() / 255, generator)
+        rows = torch.randint(len(labels), (config.digit_batch,), generator=chance)
+        pixels = jostle(images[rows].float() / 255, chance)
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(pixels)
         return F.cross_entropy(logits.float(), labels[rows], label_smoothing=0.05)
 
-    _train(network, loss, config.digit_steps, generator, title)
+    _train(network, loss, config.digit_steps, chance, title)
 
 
 def _train_hand_judge(data: WriterDigits, config: JudgeConfig) -> HandJudge:
@@ -320,30 +320,30 @@ def _train_by_hand(
 ) -> Hand:
     images = torch.from_numpy(seen.digits.images)
     writers, labels = torch.from_numpy(seen.writers), torch.from_numpy(seen.digits.labels)
-    generator = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
     random = np.random.default_rng(seed)
     batches = Batches(seen, np.arange(len(seen.writers)), config.batch, random)
 
     def loss() -> Tensor:
         rows = batches.draw()
-        pixels = jostle(images[rows].float() / 255, generator)
+        pixels = jostle(images[rows].float() / 255, chance)
         with torch.autocast("cpu", torch.bfloat16):
             maps = network.trunk(pixels.unsqueeze(1))
-        kept = torch.rand(maps.shape, generator=generator) >= 0.35
+        kept = torch.rand(maps.shape, generator=chance) >= 0.35
         return contrastive(network.place(maps.float() * kept / 0.65), labels[rows], writers[rows])
 
-    return _train(network, loss, steps, generator, title)
+    return _train(network, loss, steps, chance, title)
 
 
 def _train(
     network: Network,
     loss: Callable[[], Tensor],
     steps: int,
-    generator: torch.Generator,
+    chance: torch.Generator,
     title: str,
 ) -> Network:
     """Minimise, and return the running mean of the weights."""
-    initialise(network, generator, glorot=False)
+    initialise(network, chance, glorot=False)
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     matrices = [value for value in network.parameters() if value.ndim > 1]
     vectors = [value for value in network.parameters() if value.ndim <= 1]

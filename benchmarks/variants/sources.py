@@ -95,8 +95,8 @@ class Shipped(Enrolled):
 def enrol_others(forms: Images, seed: int, count: int = COUNT) -> Enrolled:
     """Enrol pictures ``forms`` (k, 28, 28) of one hand with everything that is not shipped."""
     seed_augmented = _augmented(forms, SEED.augment, seed, max(count, COUNT))
-    generator = torch.Generator().manual_seed(seed)
-    seed_vae, _ = train_vae(seed_augmented.images[:COUNT], SEED.vae, generator)
+    chance = torch.Generator().manual_seed(seed)
+    seed_vae, _ = train_vae(seed_augmented.images[:COUNT], SEED.vae, chance)
     made = {
         AUGMENT: _augmented(forms, RECIPES[DEFAULT].augment, seed, count),
         SEED_AUGMENT: seed_augmented,

@@ -59,7 +59,7 @@ PICTURE = Ranges(math.radians(3), 0.03, 0.04, 0.02, 0.05, 0.0, 0.4)
 
 def jitter(
     images: Tensor,
-    generator: torch.Generator,
+    chance: torch.Generator,
     script: int = 1,
     hand: int = 1,
     strength: float = 1.0,
@@ -68,7 +68,7 @@ def jitter(
 
     Args:
         images: those of a hand together, those of a script together.
-        generator: of all chance.
+        chance: of all chance.
         script: pictures of a script; divides n.
         hand: pictures of a hand; divides ``script``, or both are 1.
         strength: factor on what scripts and hands share.
@@ -78,8 +78,7 @@ def jitter(
     levels = ((SCRIPT.times(strength), script), (HAND.times(strength), hand), (PICTURE, 1))
     for ranges, size in levels:
         pen_of, matrix_of, bend_of = (
-            drawn.repeat_interleave(size, dim=0)
-            for drawn in _draw(ranges, count // size, generator)
+            drawn.repeat_interleave(size, dim=0) for drawn in _draw(ranges, count // size, chance)
         )
         pen, matrix, bend = pen + pen_of, matrix @ matrix_of, bend + bend_of
     changed = images.unsqueeze(1).clone()
@@ -89,11 +88,11 @@ def jitter(
     grid = F.affine_grid(matrix[:, :2], [count, 1, _SIDE, _SIDE], align_corners=False)
     grid = grid + bend.permute(0, 2, 3, 1)
     moved = F.grid_sample(changed, grid, align_corners=False)  # (n, 1, 28, 28)
-    return _soften(moved, generator).squeeze(1)
+    return _soften(moved, chance).squeeze(1)
 
 
 def turn(
-    images: Tensor, generator: torch.Generator, script: int, share: float
+    images: Tensor, chance: torch.Generator, script: int, share: float
 ) -> tuple[Tensor, Tensor]:
     """Turn some scripts by quarters, or mirror them, or both.
 
@@ -103,7 +102,7 @@ def turn(
 
     Args:
         images: (n, 28, 28), those of a script together.
-        generator: of all chance.
+        chance: of all chance.
         script: pictures of a script; divides n.
         share: chance of each script to be turned.
 
@@ -112,10 +111,10 @@ def turn(
     """
     turned, upright = images.clone(), torch.ones(len(images), dtype=torch.bool)
     for start in range(0, len(images), script):
-        if torch.rand((), generator=generator) < share:
+        if torch.rand((), generator=chance) < share:
             part = slice(start, start + script)
             rows, columns, both = _SYMMETRIES[
-                int(torch.randint(len(_SYMMETRIES), (), generator=generator))
+                int(torch.randint(len(_SYMMETRIES), (), generator=chance))
             ]
             changed = images[part].flip([axis for axis, flip in ((1, rows), (2, columns)) if flip])
             turned[part] = changed.transpose(1, 2) if both else changed
@@ -123,11 +122,11 @@ def turn(
     return turned, upright
 
 
-def _draw(ranges: Ranges, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _draw(ranges: Ranges, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Return so many pens (n,), matrices (n, 3, 3) and displacements (n, 2, 28, 28)."""
 
     def uniform(limit: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * 2 - 1) * limit
+        return (torch.rand(count, generator=chance) * 2 - 1) * limit
 
     angle, shear = uniform(ranges.rotation), uniform(ranges.shear)
     scale, aspect = 1 + uniform(ranges.scale), 1 + uniform(ranges.aspect)
@@ -137,10 +136,10 @@ def _draw(ranges: Ranges, count: int, generator: torch.Generator) -> tuple[Tenso
     matrix[:, 0, 2], matrix[:, 1, 2] = uniform(ranges.shift), uniform(ranges.shift)
     bend = torch.zeros(count, 2, _SIDE, _SIDE)
     if ranges.bend:
-        net = torch.randn(count, 2, _NODES, _NODES, generator=generator)
+        net = torch.randn(count, 2, _NODES, _NODES, generator=chance)
         bend = F.interpolate(net, size=(_SIDE, _SIDE), mode="bicubic", align_corners=True)
         bend = bend * ranges.bend / (_SIDE / 2)
-    redrawn = torch.rand(count, generator=generator) < _REDRAWN
+    redrawn = torch.rand(count, generator=chance) < _REDRAWN
     return uniform(ranges.pen) * redrawn, matrix, bend
 
 
@@ -168,11 +167,11 @@ def _spread(images: Tensor) -> Tensor:
     return images
 
 
-def _soften(images: Tensor, generator: torch.Generator) -> Tensor:
+def _soften(images: Tensor, chance: torch.Generator) -> Tensor:
     """Return images (n, 1, 28, 28), some of them blurred, then as dark as they were."""
     count = len(images)
-    share = torch.rand(count, generator=generator) * _SOFTEST
-    share = share * (torch.rand(count, generator=generator) < _BLURRED)
+    share = torch.rand(count, generator=chance) * _SOFTEST
+    share = share * (torch.rand(count, generator=chance) < _BLURRED)
     soft = torch.lerp(images, F.avg_pool2d(images, 3, 1, 1), share.view(count, 1, 1, 1))
     before, after = (value.amax(dim=(1, 2, 3), keepdim=True) for value in (images, soft))
     return (soft * (before / after.clamp(min=1e-3))).clamp(0, 1)

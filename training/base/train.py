@@ -395,18 +395,18 @@ def _mix(
     non_digits: Tensor,
     count: int,
     random: np.random.Generator,
-    generator: torch.Generator,
+    chance: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Return the rows' images and so many of no digit, jittered (n, 28, 28), and labels (n,)."""
     extra = non_digits[torch.from_numpy(random.integers(len(non_digits), size=count))]
     pixels = torch.cat([torch.from_numpy(data.digits.images[rows]), extra]).float() / 255
     labels = np.concatenate([data.digits.labels[rows], np.full(count, NOT_A_DIGIT)])
-    return jitter(pixels, generator), torch.from_numpy(labels.astype(np.int64))
+    return jitter(pixels, chance), torch.from_numpy(labels.astype(np.int64))
 
 
-def _dropout_mask(shape: Sequence[int], dropped: float, generator: torch.Generator) -> Tensor:
+def _dropout_mask(shape: Sequence[int], dropped: float, chance: torch.Generator) -> Tensor:
     """Return a dropout mask; torch's own draws from the global generator, which no one saves."""
-    return (torch.rand(tuple(shape), generator=generator) >= dropped) / (1 - dropped)
+    return (torch.rand(tuple(shape), generator=chance) >= dropped) / (1 - dropped)
 
 
 def _fit_head(
@@ -414,17 +414,17 @@ def _fit_head(
 ) -> None:
     """Finish the digit head on the frozen trunk, with more pictures of no digit than before."""
     random = np.random.default_rng([seed, 3])
-    generator = torch.Generator().manual_seed((seed + 3) % 2**64)
+    chance = torch.Generator().manual_seed((seed + 3) % 2**64)
     data, non_digits = material.data, torch.from_numpy(material.non_digits)
     optimiser = torch.optim.AdamW(network.digit.parameters(), config.head_rate, weight_decay=0.02)
     for step in tqdm(range(stage.head_steps), desc=f"{stage.name}, digit head", unit="step"):
         cosine = 0.5 + 0.5 * math.cos(math.pi * step / stage.head_steps)
         optimiser.param_groups[0]["lr"] = config.head_rate * cosine
         rows = random.choice(len(data.writers), config.head_digits)
-        images, labels = _mix(data, rows, non_digits, config.head_non_digits, random, generator)
+        images, labels = _mix(data, rows, non_digits, config.head_non_digits, random, chance)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             features = network.features(images).float()
-        kept = features * _dropout_mask(features.shape, _HEAD_DROPOUT, generator)
+        kept = features * _dropout_mask(features.shape, _HEAD_DROPOUT, chance)
         loss = F.cross_entropy(network.digit(kept), labels)
         optimiser.zero_grad()
         torch.autograd.backward(loss)

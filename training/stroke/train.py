@@ -103,9 +103,9 @@ def judge(network: StrokeWidth, pictures: Measured) -> dict[str, dict[str, float
 
 
 def _learned(pictures: Measured, config: TrainConfig, seed: int) -> StrokeWidth:
-    random = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
     network = StrokeWidth(config.network)
-    initialise(network, random, glorot=False)
+    initialise(network, chance, glorot=False)
     tensors = [*_seen(pictures.images), torch.from_numpy(pictures.widths)]
 
     def objective(network: StrokeWidth, batch: Sequence[Tensor]) -> Mapping[str, Tensor]:
@@ -113,7 +113,7 @@ def _learned(pictures: Measured, config: TrainConfig, seed: int) -> StrokeWidth:
         return {"loss": F.huber_loss(network(pixels, mass, length), widths, delta=config.knee)}
 
     for each in config.fits:
-        fit(network, objective, tensors, each, random, title="stroke width")
+        fit(network, objective, tensors, each, chance, title="stroke width")
     return network
 
 
