@@ -13,7 +13,6 @@ from training import stroke
 from training.stroke.network import StrokeWidth
 
 SIDE = 28
-NAMES = ("thickness", "slant", "width", "height")
 
 _QUANTILES = (0.01, 0.99)
 _TINY = 1e-6
@@ -28,7 +27,7 @@ _SPILL = 0.11
 
 
 class Attributes(nn.Module):
-    """Pixels (n, 28, 28) in [0, 1] -> (n, 4): thickness px, slant degrees, width px, height px."""
+    """Pixels (n, 28, 28) in [0, 1] -> ``morphometry.ATTRIBUTES`` (n, 4), in pixels and degrees."""
 
     place: Tensor
     edges: Tensor

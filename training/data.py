@@ -25,6 +25,8 @@ from PIL import Image
 from training import archives
 from training.errors import DataError
 
+DIGITS = 10
+
 _IDX_UINT8 = 0x08
 _IMAGES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 _WRITERS = "qmnist-train-labels-idx2-int"

@@ -8,6 +8,7 @@ is not written.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -128,9 +129,9 @@ def export(
     contracts = contracts_of(graphs.vae.latent)
     models = {name: to_onnx(networks[name], contracts[name], name) for name in networks}
     random = np.random.default_rng(seed)
-    batches = [_check_inputs(examples, graphs.vae.latent, size, random) for size in BATCHES]
+    batches = [_make_inputs(examples, graphs.vae.latent, size, random) for size in BATCHES]
     parity = _check_parity(networks, contracts, models, batches)
-    golden_inputs = _check_inputs(examples, graphs.vae.latent, _GOLDEN_ROWS, random)
+    golden_inputs = _make_inputs(examples, graphs.vae.latent, _GOLDEN_ROWS, random)
     golden = archives.pack(_golden(networks, contracts, golden_inputs), compressed=False)
     return _manifest(graphs, identity, contracts, parity), {**models, bundle.GOLDEN: golden}
 
@@ -151,9 +152,12 @@ def contracts_of(latent: int) -> dict[str, bundle.Graph]:
     """Return what goes into and comes out of each file, for a latent space of a size."""
 
     def tensor(
-        name: str, shape: tuple[int, ...], meaning: str, dtype: str = "float32"
+        name: str,
+        shape: tuple[int, ...],
+        meaning: str,
+        dtype: Literal["uint8", "float32"] = "float32",
     ) -> bundle.Tensor:
-        return bundle.Tensor(name, "uint8" if dtype == "uint8" else "float32", shape, meaning)
+        return bundle.Tensor(name, dtype, shape, meaning)
 
     def pixels(name: str) -> bundle.Tensor:
         return tensor(name, (-1, 28, 28), "0 = black to 1 = white")
@@ -196,7 +200,7 @@ def contracts_of(latent: int) -> dict[str, bundle.Graph]:
     }
 
 
-def _check_inputs(
+def _make_inputs(
     examples: NDArray[np.uint8], latent: int, size: int, random: np.random.Generator
 ) -> Arrays:
     """Return inputs for all graphs: half examples, half random pixels, noise, and what to steer."""
@@ -244,8 +248,9 @@ def _check_parity(
             differences = [_difference(k, expected[k], found[k]) for k in expected]
             worst[name] = max(worst[name], *differences)
             if name == bundle.CLASSIFIER:
-                labels = (answers["probabilities"].argmax(axis=1) for answers in (expected, found))
-                flips += int(np.count_nonzero(next(labels) != next(labels)))
+                by_torch = expected["probabilities"].argmax(axis=1)
+                by_onnx = found["probabilities"].argmax(axis=1)
+                flips += int(np.count_nonzero(by_torch != by_onnx))
     for name, difference in worst.items():
         if not difference <= TOLERANCE:
             raise ParityError(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from serving.images import BadImage, ImageLimits, decode, to_mnist_form
 from training import base
-from training.base.network import DIGITS
+from training.data import DIGITS
 from training.prototype import taken_for
 
 Images = NDArray[np.uint8]

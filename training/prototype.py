@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from training.base import Pretrained
 from training.base.crowd import crowding, score
-from training.base.network import DIGITS, Base, embed
+from training.base.network import Base, embed
 from training.config import PrototypeConfig
+from training.data import DIGITS
 from training.synthesize import Images
 
 # The classifier decides between equally likely classes: the base was calibrated so.

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from scipy import optimize
 from torch import Tensor, nn
 
-from training.base.calibration import DIGITS, Calibration
+from training.base.calibration import Calibration
 from training.base.crowd import crowding, score
 from training.base.network import NOT_A_DIGIT, Base, embed
 from training.base.nondigits import Images, mixture
+from training.data import DIGITS
 from training.metrics import auc, eer
 from training.trials import DEV, WriterDigits, draw_trials
 

@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from training.data import DIGITS
 from training.errors import WeightsError
 from training.weights import REMEDY
-
-DIGITS = 10
 
 Table = tuple[tuple[float, ...], ...]
 

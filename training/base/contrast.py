@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.data import DIGITS
 from training.trials import WriterDigits
 
 Indices = NDArray[np.int64]
 
-_DIGITS = 10
 TEMPERATURE = 0.1
 
 
@@ -47,12 +47,12 @@ class Batches:
         self.config = config
         self.random = random
         self.queue: list[int] = []
-        self._groups = [_by_writer(data, rows, digit) for digit in range(_DIGITS)]
+        self._groups = [_by_writer(data, rows, digit) for digit in range(DIGITS)]
 
     def draw(self) -> Indices:
         """Return row numbers (digits x writers x pictures,), a writer's pictures together."""
         if len(self.queue) < self.config.digits:
-            self.queue += self.random.permutation(_DIGITS).tolist()
+            self.queue += self.random.permutation(DIGITS).tolist()
         rows = []
         for _ in range(self.config.digits):
             groups = self._groups[self.queue.pop(0)]

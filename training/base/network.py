@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from training import weights
+from training.data import DIGITS
 from training.perceptron import perceptron
 
-DIGITS = 10
 NOT_A_DIGIT = 10
 
 

@@ -17,6 +17,8 @@ Random = np.random.Generator
 
 _SIDE, _BOX = 28, 20
 _CANVAS = 112
+_FIELD = (_SIDE, _SIDE)
+_ROWS, _COLUMNS = np.mgrid[:_SIDE, :_SIDE]
 
 
 def to_form(ink: Ink) -> Images:
@@ -108,44 +110,67 @@ def _stroke(random: Random) -> NDArray[np.float64]:
 
 
 def texture(random: Random) -> Images:
-    """Return a grating, checks, blobs, noise, dots, a box, a disc or faint dirt; uint8 (28, 28)."""
-    kind = int(random.integers(0, 8))
-    rows, columns = np.mgrid[:_SIDE, :_SIDE]
-    field: Ink | Mask = np.zeros((_SIDE, _SIDE))
-    if kind == 0:
-        angle, frequency = random.uniform(0, np.pi), random.uniform(0.2, 2.5)
-        along = np.cos(angle) * columns + np.sin(angle) * rows
-        field = 0.5 + 0.5 * np.sin(frequency * along + random.uniform(0, 6))
-        field = np.rint(field) if random.random() < 0.5 else field
-    elif kind == 1:
-        side = random.integers(2, 8)
-        field = (columns // side + rows // side) % 2
-    elif kind == 2:
-        smooth = ndimage.gaussian_filter(random.normal(size=field.shape), random.uniform(0.7, 4))
-        field = smooth > np.quantile(smooth, random.uniform(0.3, 0.95))
-    elif kind == 3:
-        field = random.random(field.shape) ** random.uniform(0.5, 6)
-    elif kind == 4:
-        field = random.random(field.shape) < random.uniform(0.005, 0.6)
-    elif kind == 5:
-        height, width = random.integers(1, 21, 2)
-        top, left = random.integers(0, _SIDE - height), random.integers(0, _SIDE - width)
-        field[top : top + height, left : left + width] = random.uniform(0.2, 1)
-    elif kind == 6:
-        distance = np.hypot(rows - random.uniform(8, 20), columns - random.uniform(8, 20))
-        field = np.clip(random.uniform(1, 10) + 1 - distance, 0, 1)
-    else:
-        field = np.abs(random.normal(0, random.uniform(0, 0.08), field.shape))
+    """Return one of ``_TEXTURES``, more or less bright; uint8 (28, 28)."""
+    field = _TEXTURES[int(random.integers(0, len(_TEXTURES)))](random)
     ink: Ink = np.clip(field * random.uniform(0.4, 1), 0, 1)
     form: Images = np.rint(ink * 255).astype(np.uint8)
     return form
 
 
+def _grating(random: Random) -> Ink:
+    angle, frequency = random.uniform(0, np.pi), random.uniform(0.2, 2.5)
+    along = np.cos(angle) * _COLUMNS + np.sin(angle) * _ROWS
+    waves: Ink = 0.5 + 0.5 * np.sin(frequency * along + random.uniform(0, 6))
+    return np.rint(waves) if random.random() < 0.5 else waves
+
+
+def _checks(random: Random) -> NDArray[np.int64]:
+    side = random.integers(2, 8)
+    squares: NDArray[np.int64] = (_COLUMNS // side + _ROWS // side) % 2
+    return squares
+
+
+def _blobs(random: Random) -> Mask:
+    smooth = ndimage.gaussian_filter(random.normal(size=_FIELD), random.uniform(0.7, 4))
+    blobs: Mask = smooth > np.quantile(smooth, random.uniform(0.3, 0.95))
+    return blobs
+
+
+def _noise(random: Random) -> Ink:
+    noise: Ink = random.random(_FIELD) ** random.uniform(0.5, 6)
+    return noise
+
+
+def _dots(random: Random) -> Mask:
+    return random.random(_FIELD) < random.uniform(0.005, 0.6)
+
+
+def _rectangle(random: Random) -> Ink:
+    field = np.zeros(_FIELD)
+    height, width = random.integers(1, 21, 2)
+    top, left = random.integers(0, _SIDE - height), random.integers(0, _SIDE - width)
+    field[top : top + height, left : left + width] = random.uniform(0.2, 1)
+    return field
+
+
+def _disc(random: Random) -> Ink:
+    distance = np.hypot(_ROWS - random.uniform(8, 20), _COLUMNS - random.uniform(8, 20))
+    disc: Ink = np.clip(random.uniform(1, 10) + 1 - distance, 0, 1)
+    return disc
+
+
+def _dirt(random: Random) -> Ink:
+    return np.abs(random.normal(0, random.uniform(0, 0.08), _FIELD))
+
+
+# Each equally likely; a seed's pictures depend on their order.
+_TEXTURES = (_grating, _checks, _blobs, _noise, _dots, _rectangle, _disc, _dirt)
+
+
 def _piece(digit: Images, random: Random) -> Images:
     """Return 30 to 55 % of a digit's ink, cut off by a straight line."""
-    rows, columns = np.mgrid[:_SIDE, :_SIDE]
     angle = random.uniform(0, 2 * np.pi)
-    distance = np.cos(angle) * columns + np.sin(angle) * rows
+    distance = np.cos(angle) * _COLUMNS + np.sin(angle) * _ROWS
     order = np.argsort(distance.ravel())
     ink = np.cumsum(digit.ravel()[order] / 255)
     last = np.searchsorted(ink, ink[-1] * random.uniform(0.3, 0.55))

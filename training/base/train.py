@@ -41,7 +41,6 @@ from training.base.contrast import BatchConfig, Batches, balanced_entropy, contr
 from training.base.crowd import gather
 from training.base.jitter import jitter, turn
 from training.base.network import (
-    DIGITS,
     NOT_A_DIGIT,
     Base,
     NetworkConfig,
@@ -50,6 +49,7 @@ from training.base.network import (
     write_weights,
 )
 from training.base.nondigits import in_all_positions, letters
+from training.data import DIGITS
 from training.fit import initialise
 from training.muon import Muon
 from training.trials import DEV, WriterDigits

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.config import HandConfig
+from training.data import DIGITS
 from training.generator.hands import Hand, Hands, enrol
-from training.generator.network import DIGITS, LOG_VARIANCE, Generator
+from training.generator.network import LOG_VARIANCE, Generator
 from training.generator.traits import Traits, narrowed
 from training.vae import Autoencoder
 
@@ -45,8 +46,8 @@ class HandVae(Autoencoder):
         self.register_buffer("whiten", _tensor(whiten.T))
         self.register_buffer("whiten_squared", _tensor(whiten.T**2))
         self.register_buffer("styled", _tensor(own.T))
-        self.encoder = _told(generator.encoder, digit)
-        self.decoder = _told(generator.decoder, digit)
+        self.encoder = _for_digit(generator.encoder, digit)
+        self.decoder = _for_digit(generator.decoder, digit)
         _precede(self.decoder, _tensor(factor), self.middle)
         _scale(self.decoder, sharpness)
 
@@ -114,16 +115,16 @@ def _principal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     return factor
 
 
-def _told(network: nn.Sequential, digit: int) -> nn.Sequential:
-    """Return a copy that knows the digit: its input of the digit becomes part of the bias."""
-    told = copy.deepcopy(network)
-    first = _first(told)
+def _for_digit(network: nn.Sequential, digit: int) -> nn.Sequential:
+    """Return a copy that is not told the digit: that input becomes part of the bias."""
+    own = copy.deepcopy(network)
+    first = _first(own)
     inputs = first.in_features - DIGITS
     with torch.no_grad():
         first.bias.add_(first.weight[:, inputs + digit])
         first.weight = nn.Parameter(first.weight[:, :inputs].clone())
     first.in_features = inputs
-    return told
+    return own
 
 
 def _precede(network: nn.Sequential, factor: Tensor, shift: Tensor) -> None:

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serving.images import PIXELS
+from training.data import DIGITS
 from training.morphometry import ATTRIBUTES
 from training.perceptron import perceptron
 
-DIGITS = 10
 # exp of it is a variance; wider values are of no use and overflow.
 LOG_VARIANCE = (-12.0, 4.0)
 

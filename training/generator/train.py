@@ -23,11 +23,12 @@ from serving.files import replace_file
 from training import resume, weights
 from training.average import follow
 from training.config import HandConfig
+from training.data import DIGITS
 from training.fit import initialise
 from training.generator import WEIGHTS
 from training.generator.hand_vae import hand_vae
 from training.generator.hands import fit_hands
-from training.generator.network import DIGITS, Generator, GeneratorConfig, build
+from training.generator.network import Generator, GeneratorConfig, build
 from training.generator.traits import fit_directions, match_scales, within
 from training.morphometry import measure as measure_attributes
 from training.synthesize import to_bytes

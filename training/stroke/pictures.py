@@ -105,7 +105,7 @@ def gather(data: WriterDigits, config: PicturesConfig, out: Path, seed: int) -> 
             chosen = np.zeros(len(data.writers), np.bool_)
             chosen[random.permutation(len(chosen))[: config.each]] = True
             jobs.append((data.where(chosen), config, random, path))
-    run_all(_keep, jobs, of=config.parts, title="measured", unit="part")
+    run_all(_make_and_keep, jobs, of=config.parts, title="measured", unit="part")
     parts = [_read(path) for path in paths]
     names = ("images", "widths", "kinds", "writers")
     return Measured(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -157,7 +157,7 @@ def _bent(pixels: Tensor, config: BendConfig, random: np.random.Generator) -> Te
     return steered
 
 
-def _keep(
+def _make_and_keep(
     data: WriterDigits, config: PicturesConfig, random: np.random.Generator, path: Path
 ) -> None:
     torch.set_num_threads(1)  # as many of these as there are cores run side by side
