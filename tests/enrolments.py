@@ -8,6 +8,7 @@ import numpy as np
 
 from training.config import FULL, REMEDIED, FitConfig, Recipe
 from training.data import Digits, load_bundled
+from training.trials import WriterDigits
 
 SAMPLES = Path(__file__).parent.parent / "training" / "samples"
 
@@ -36,3 +37,9 @@ def background(each: int = 20) -> Digits:
     digits = load_bundled()
     order = np.argsort(digits.labels, kind="stable").reshape(10, -1)[:, :each].ravel()
     return Digits(digits.images[order], digits.labels[order])
+
+
+def twenty_writers() -> WriterDigits:
+    """Return real images as if by twenty writers, six of every digit each."""
+    writers = np.tile(np.repeat(np.arange(20, dtype=np.int32), 6), 10)
+    return WriterDigits(background(each=120), writers)

@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from tests.enrolments import background
+from tests.enrolments import twenty_writers
 from training import base
 from training.base import train
-from training.base.calibrate import CalibrationConfig, fit_line
-from training.base.contrast import BatchConfig, Batches, balanced_entropy, contrastive
+from training.base.calibrate import CalibrationConfig
+from training.base.contrast import BatchConfig
 from training.base.network import Base, NetworkConfig
 from training.base.nondigits import mixture
 from training.base.train import CANDIDATE, TrainConfig, shorten
 from training.data import Digits
 from training.errors import TrainingError
-from training.muon import orthogonalise
 from training.trials import WriterDigits
 
 CHARACTERS = np.zeros((3, 105, 105), dtype=np.bool_)
@@ -41,12 +40,11 @@ TINY = replace(
 
 @pytest.fixture(scope="module")
 def corpus() -> WriterDigits:
-    """Twenty writers, six pictures of every digit each; validation writers' are all white."""
-    digits = background(each=120)
-    writers = np.tile(np.repeat(np.arange(20, dtype=np.int32), 6), 10)
-    images = digits.images.copy()
-    images[writers % 5 == 0] = 255
-    return WriterDigits(Digits(images, digits.labels), writers)
+    """Twenty writers, of whom the validation writers' pictures are all white."""
+    written = twenty_writers()
+    images = written.digits.images.copy()
+    images[written.validation()] = 255
+    return WriterDigits(Digits(images, written.digits.labels), written.writers)
 
 
 @pytest.fixture(scope="module")
@@ -171,59 +169,3 @@ def test_the_mean_of_networks() -> None:
 
     assert all((value == 3).all() for value in state.values() if value.is_floating_point())
     assert (networks[0].crowd == 1).all()
-
-
-def test_batches_hold_writers_together(corpus: WriterDigits) -> None:
-    """A batch is digits x writers x pictures, and all ten digits take turns."""
-    random = np.random.default_rng(0)
-    batches = Batches(corpus, np.arange(len(corpus.writers)), BatchConfig(2, 3, 4), random)
-
-    drawn = [batches.draw() for _ in range(5)]
-
-    groups = np.concatenate(drawn).reshape(-1, 4)
-    for group in groups:
-        assert len(set(corpus.writers[group])) == len(set(corpus.digits.labels[group])) == 1
-        assert len(set(group)) == 4
-    assert sorted(corpus.digits.labels[groups[::3, 0]]) == list(range(10))
-
-
-def test_contrastive_loss_by_hand() -> None:
-    """Two writers at right angles: each picture's positive leads its two negatives by 1 / 0.1."""
-    embedding = torch.eye(2).repeat_interleave(2, dim=0)
-    digits, writers = torch.zeros(4), torch.tensor([0, 0, 1, 1])
-
-    loss = contrastive(embedding, digits, writers)
-
-    assert loss.item() == pytest.approx(np.log1p(2 * np.exp(-10)), rel=1e-2)
-
-
-def test_rare_classes_weigh_as_much() -> None:
-    """One picture of a class that is missed costs as much as three of another."""
-    logits = torch.tensor([[2.0, 0.0]] * 4)
-    labels = torch.tensor([0, 0, 0, 1])
-
-    expected = (np.log1p(np.exp(-2)) + np.log1p(np.exp(2))) / 2
-
-    assert balanced_entropy(logits, labels).item() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(5, 30), (30, 5)])
-def test_orthogonalise(shape: tuple[int, int]) -> None:
-    """Singular values that differ by a factor of a hundred come out near one."""
-    generator = torch.Generator().manual_seed(0)
-    left, _, right = torch.linalg.svd(torch.randn(shape, generator=generator), full_matrices=False)
-    matrix = left @ torch.diag(torch.logspace(-1, 0.5, 5)) @ right
-
-    values = torch.linalg.svdvals(orthogonalise(matrix))
-
-    assert 0.6 < values.min() <= values.max() < 1.3
-
-
-def test_a_line_recovers_the_ratio_of_two_normals() -> None:
-    """For N(0.6, 0.2) against N(0.2, 0.2) the log-ratio is 10 x - 4."""
-    random = np.random.default_rng(0)
-
-    slope, offset = fit_line(random.normal(0.6, 0.2, 20000), random.normal(0.2, 0.2, 20000))
-
-    assert slope == pytest.approx(10, rel=0.05)
-    assert offset == pytest.approx(-4, rel=0.05)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.enrolments import TINY, TINY_DEFAULT, background
+from tests.enrolments import TINY, TINY_DEFAULT, background, twenty_writers
 from training import base
 from training.config import Recipe
 from training.errors import DataError
@@ -19,10 +19,8 @@ from training.trials import WriterDigits, draw_trials
 
 @pytest.fixture(scope="module")
 def corpus() -> WriterDigits:
-    """Twenty writers, six pictures of every digit each."""
-    return WriterDigits(
-        background(each=120), np.tile(np.repeat(np.arange(20, dtype=np.int32), 6), 10)
-    )
+    """Pictures with their writers."""
+    return twenty_writers()
 
 
 @pytest.mark.parametrize(("recipe", "has_training_set"), [(TINY_DEFAULT, False), (TINY, True)])
