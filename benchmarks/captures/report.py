@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.captures.crossed import bootstrap_crossed
 from benchmarks.results import keep
 from training.capture import CAPTURES
-from training.metrics import Estimate, auc, bootstrap, bootstrap_crossed
+from training.metrics import Estimate, auc, bootstrap
 from training.synthesize import OTHER, OWN
 
 __all__ = ["KINDS", "write"]
