@@ -20,14 +20,15 @@ its hash and handed on as bytes, so that what was verified is what is used.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
-import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -220,7 +221,7 @@ def save(
 
     The folder is filled under a hidden temporary name and renamed into place, so no reader ever
     sees half of it. A bundle of this version that is already there is verified and kept, with
-    this report.
+    this report, whose files are then replaced one by one.
 
     Args:
         manifest: complete but for ``version`` and ``files``, which are set here.
@@ -244,11 +245,10 @@ def save(
     whole = {**contents, MANIFEST: encode_manifest(manifest)}
     home = root / manifest.profile
     root.mkdir(parents=True, exist_ok=True)
-    if home.exists():
-        _add_version(home, manifest.version, whole, report)
-    else:  # at one go: a profile without CURRENT would stop every server that starts meanwhile
-        with _staged(home) as staging:
-            _add_version(staging, manifest.version, whole, report)
+    add = partial(_add_version, version=manifest.version, contents=whole, report=report)
+    # At one go: a profile without CURRENT would stop every server that starts meanwhile.
+    if not _make(home, add):
+        add(home)
     return home / manifest.version
 
 
@@ -440,15 +440,15 @@ def _read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
 def _add_version(
     home: Path, version: str, contents: Mapping[str, bytes], report: Mapping[str, bytes]
 ) -> None:
+    def fill(folder: Path) -> None:
+        for name, data in contents.items():
+            files.write_synced(folder / name, data)
+        _add_report(folder, report)
+
     target = home / version
-    if target.exists():
+    if not _make(target, fill):
         load(target)
         _add_report(target, report)
-    else:
-        with _staged(target) as staging:
-            for name, data in contents.items():
-                files.write_synced(staging / name, data)
-            _add_report(staging, report)
     files.replace_file(home / CURRENT, f"{version}\n".encode())
 
 
@@ -459,14 +459,23 @@ def _add_report(folder: Path, report: Mapping[str, bytes]) -> None:
         files.replace_file(folder / REPORT / name, data)
 
 
-@contextlib.contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """Lend a folder under a hidden name, which becomes ``target`` once it is filled."""
-    staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-    try:
-        yield staging
+def _make(target: Path, fill: Callable[[Path], None]) -> bool:
+    """Make a folder that is there whole or not at all; return False if there is one already.
+
+    It is filled under a hidden name. Whatever stops that, Ctrl-C included, leaves nothing behind.
+    """
+    if target.exists():
+        return False
+    with tempfile.TemporaryDirectory(
+        prefix=".partial-", dir=target.parent, ignore_cleanup_errors=True
+    ) as name:
+        staging = Path(name)
+        fill(staging)
         staging.chmod(0o755)
-        staging.rename(target)
-    except BaseException:  # Ctrl-C included: leave nothing behind
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+        try:
+            staging.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            return False  # somebody else made it meanwhile
+    return True

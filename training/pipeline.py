@@ -203,10 +203,11 @@ def _save(
 
     At one go: nothing may come into force of which it is then said that it failed.
     """
+    home = root / manifest.profile
     try:
         return bundle.save(manifest, contents, root, record_file.encode(kept))
     except OSError as error:
         raise NotSaved(
-            f"{root}: the bundle cannot be written: {error.strerror}; nothing new is in force: see "
+            f"{home}: the bundle cannot be written: {error.strerror}; nothing new is in force: see "
             "to that, or choose another --out"
         ) from error

@@ -97,6 +97,41 @@ def test_what_cannot_be_written_whole_is_not_in_force(
     assert list(new.iterdir()) == []
 
 
+@pytest.mark.parametrize("seed", [0, 1], ids=["the same", "another"])
+def test_whoever_is_quicker_spoils_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Of two first enrolments side by side the later one finds the profile there, and goes on."""
+    written = files.write_synced
+    others: list[Path] = []
+
+    def be_overtaken(path: Path, data: bytes) -> None:
+        written(path, data)
+        if path.name == bundle.MANIFEST and not others:
+            others.append(tmp_path)  # so that it happens once
+            others.append(bundles.build(tmp_path, seed=seed))
+
+    monkeypatch.setattr(files, "write_synced", be_overtaken)
+
+    folder = bundle.save(bundles.manifest(), bundles.files(), tmp_path, PAGES)
+
+    home = tmp_path / "tiny"
+    assert bundle.current(home) == folder
+    assert sorted(home.iterdir()) == sorted({folder, others[1], home / bundle.CURRENT})
+    assert all(bundle.load(each) for each in {folder, others[1]})
+    assert (folder / "report" / "page.html").read_bytes() == PAGES["page.html"]
+    assert list(tmp_path.iterdir()) == [home]
+
+
+def test_what_a_killed_writer_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    """A container's process has the same number after each start."""
+    (tmp_path / f".partial-CURRENT-{os.getpid()}").write_bytes(b"half")
+
+    files.replace_file(tmp_path / "CURRENT", b"whole")
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"CURRENT": b"whole"}
+
+
 def test_equal_content_is_equal_version(tmp_path: Path) -> None:
     """The same content gives the same version and the same bytes, another content another."""
     first, same = bundles.build(tmp_path / "a"), bundles.build(tmp_path / "b")

@@ -35,5 +35,9 @@ def keep_scores(path: Path, scores: Scores) -> None:
 
 
 def read_scores(path: Path) -> Scores:
-    """Return what ``keep_scores`` has written."""
-    return archives.read_arrays(path.read_bytes())
+    """Return what ``keep_scores`` has written.
+
+    Raises:
+        DataError: the file cannot be read, or is damaged.
+    """
+    return archives.load_arrays(path)

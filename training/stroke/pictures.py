@@ -165,4 +165,4 @@ def _make_and_keep(
 
 
 def _read(path: Path) -> Measured:
-    return Measured(**archives.read_arrays(path.read_bytes()))
+    return Measured(**archives.load_arrays(path))

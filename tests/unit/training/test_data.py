@@ -152,6 +152,17 @@ def test_a_damaged_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cont
         load_bundled()
 
 
+def test_a_package_of_other_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole archive of something else is told as such."""
+    monkeypatch.setattr(importlib.resources, "files", lambda _: tmp_path)
+    path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(gzip.compress(b"label,pixel"))
+
+    with pytest.raises(DataError, match=r"mnist_5k\.csv\.gz: expected a table of grey values"):
+        load_bundled()
+
+
 def omniglot(path: Path, pictures: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in pictures.items():

@@ -10,7 +10,7 @@ from training import base
 from training.config import Recipe
 from training.errors import DataError
 from training.evaluate import scoring
-from training.evaluate.kept import decided_by
+from training.evaluate.kept import decided_by, keep_scores, read_scores
 from training.evaluate.run import BenchmarkConfig, draw
 from training.evaluate.summary import summarise
 from training.evaluate.table import format_table
@@ -63,6 +63,16 @@ def test_scores_on_another_base_are_kept_apart(
 
     assert {name for name in names if before[name] != after[name]} == {"default"}
     assert before["seed"] == "82165f44"
+
+
+def test_damaged_scores_are_named(tmp_path: Path) -> None:
+    """The file that is in the way is named, and what becomes of it."""
+    path = tmp_path / "scores.npz"
+    keep_scores(path, {"seconds": np.ones(1)})
+    path.write_bytes(path.read_bytes()[:-30])
+
+    with pytest.raises(DataError, match=r"scores\.npz: cannot be read: .* remove it, and it is"):
+        read_scores(path)
 
 
 def test_more_pictures_than_anybody_has_are_told_before_anything_is_scored(

@@ -170,8 +170,8 @@ def test_a_full_disk_leaves_what_was_in_force(
         enrol(tmp_path, "two.jpg")
 
     assert str(failure.value) == (
-        f"{tmp_path}: the bundle cannot be written: No space left on device; nothing new is in "
-        "force: see to that, or choose another --out"
+        f"{before.parent}: the bundle cannot be written: No space left on device; nothing new is "
+        "in force: see to that, or choose another --out"
     )
     assert bundle.discover(tmp_path) == {"sample": before}
     assert sorted(before.parent.iterdir()) == sorted([before, before.parent / bundle.CURRENT])
