@@ -73,7 +73,8 @@ def enrol(
     with stopwatch.time("screen"):
         screened = learn_screen(learned, seed)
     with stopwatch.time("export"):
-        manifest, contents = _export(learned, latent, screened, profile, digit, seed)
+        identity = _identity(learned, latent, screened, profile, digit, seed)
+        manifest, contents = _export(learned, screened, identity, seed)
     greys = [picture.grey for picture in read]
     kept = showcase.collect(learned, latent, stopwatch.seconds, greys, unseen, digit)
     return _save(manifest, contents, kept, root)
@@ -142,18 +143,12 @@ def learn_screen(learned: Learned, seed: int) -> Screened:
 
 
 def _export(
-    learned: Learned,
-    latent: Latent,
-    screened: Screened,
-    profile: str,
-    digit: int,
-    seed: int,
+    learned: Learned, screened: Screened, identity: Identity, seed: int
 ) -> tuple[bundle.Manifest, dict[str, bytes]]:
     classifier = learned.classifier
     graphs = Graphs(
         classifier.graph(), learned.vae, classifier.priors, screened.screen, screened.gate
     )
-    identity = _identity(learned, latent, screened, profile, digit, seed)
     stacks = [learned.forms, learned.variations.images[::9], learned.samples[::9]]
     return export(graphs, identity, np.concatenate(stacks), seed)
 

@@ -12,7 +12,6 @@ All are kept as plain arrays in a folder of runs, beside figures that say how fa
 
 import json
 import math
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -419,9 +418,10 @@ def _write(network: nn.Module, path: Path) -> None:
 
 def _read(network: nn.Module, path: Path) -> None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays})
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        arrays = archives.read_arrays(path.read_bytes())
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except archives.DAMAGE as error:
+        reason = archives.describe(error)
         raise WeightsError(
-            f"{path}: no judge can be read there: {error}; {_HOW} makes it"
+            f"{path}: no judge can be read there: {reason}; {_HOW} makes it"
         ) from error
